@@ -1,0 +1,167 @@
+"""The types that all folders speak: messages, requests, chunks, completions.
+
+They are frozen values. A request carries everything an engine may be asked for, and a completion
+everything that an engine may answer, so that nothing is lost on the way through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+import msgspec
+
+Role = Literal["system", "user", "assistant", "tool"]
+Locality = Literal["local", "lan", "cloud"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "error", "unknown"]
+JsonObject = dict[str, Any]
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call that a model wants made. `arguments` is the raw JSON text, as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that the model may call; `parameters` is a JSON Schema of an object."""
+
+    name: str
+    description: str = ""
+    parameters: JsonObject = {}
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn of a conversation. `images` are data URLs; only user turns may have them."""
+
+    role: Role
+    content: str = ""
+    images: tuple[str, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+class Cancellation:
+    """A switch that stops a call from outside: `cancel()` ends it with kind `cancelled`.
+
+    Cancelling the asyncio task that awaits the call does the same; this is for callers that hold
+    no task, such as an HTTP handler that ends another request's work.
+    """
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def cancel(self) -> None:
+        self._event.set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine is asked for. `model` is the engine's own id, without the engine's name.
+
+    `schema` is the caller's original JSON Schema; each engine compiles it into what it enforces.
+    `timeout_s` bounds the whole call; `think=None` leaves reasoning to the model's default.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str | None = None
+    schema: JsonObject | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    think: bool | None = None
+    timeout_s: float | None = None
+    cancel: Cancellation | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens, as the engine counted them; `None` where it did not say.
+
+    `tokens_in` includes `tokens_cached`; `tokens_out` includes `tokens_reasoning`. `cost_usd` is
+    the engine's own figure, not an estimate.
+    """
+
+    tokens_in: int | None = None
+    tokens_cached: int | None = None
+    tokens_out: int | None = None
+    tokens_reasoning: int | None = None
+    cost_usd: float | None = None
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds, and generated tokens per second; `None` where it was not measured."""
+
+    queue_ms: float | None = None
+    load_ms: float | None = None
+    first_token_ms: float | None = None
+    total_ms: float = 0.0
+    tokens_per_s: float | None = None
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer. `repairs` lists what Rung had to mend; empty means nothing.
+
+    `model` is what was asked for, `served_model` what the engine says answered.
+    """
+
+    text: str
+    engine: str
+    model: str
+    served_model: str | None = None
+    locality: Locality = "local"
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    parsed: Any = None
+    finish_reason: FinishReason = "unknown"
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+    repairs: tuple[str, ...] = ()
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of an answer. The last chunk of a stream, and only it, carries the `completion`."""
+
+    text: str = ""
+    reasoning: str = ""
+    completion: Completion | None = None
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as its engine lists it. `None` means that the engine does not say."""
+
+    id: str
+    context_tokens: int | None = None
+    size_bytes: int | None = None
+    parameters: float | None = None
+    quantization: str | None = None
+    is_loaded: bool | None = None
+    is_chat: bool = True
+
+
+class Level(msgspec.Struct, frozen=True, kw_only=True):
+    """One level of health; `ok` is `None` where it was not looked at."""
+
+    ok: bool | None = None
+    latency_ms: float | None = None
+    error: str | None = None
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """Four levels: the engine answers, lists the model, has it loaded, and a token came out."""
+
+    reachable: Level
+    listed: Level = Level()
+    loaded: Level = Level()
+    probed: Level = Level()

@@ -1,0 +1,59 @@
+"""`rung health`: whether models, database and system are well."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+PARTS = ("lm", "db", "system")
+
+
+@click.command(epilog="Exit status: 0 when all that was asked for is well, else 1.")
+@click.argument("part", required=False, type=click.Choice(PARTS))
+@click.option("--probe", is_flag=True, help="Also ask each engine for one token; may load a model.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(part: str | None, probe: bool, as_json: bool) -> None:
+    """Say whether models (lm), database (db) and system are well; all three by default.
+
+    Four levels for each engine: it answers, it lists its model, has it loaded, and, with --probe,
+    a token came out. Nothing is loaded or downloaded unless --probe is given.
+    """
+    from rung.cli.run import print_json, run
+
+    report = run(_report((part,) if part else PARTS, probe))
+    if as_json:
+        print_json(report[part] if part else report)
+    else:
+        _show(report)
+    sys.exit(0 if all(item["ok"] for item in report.values()) else 1)
+
+
+async def _report(parts: tuple[str, ...], probe: bool) -> dict[str, dict[str, Any]]:
+    from rung.facade import Rung
+
+    async with Rung() as rung:
+        return {part: await rung.health(part, probe=probe) for part in parts}
+
+
+def _show(report: dict[str, dict[str, Any]]) -> None:
+    for part, item in report.items():
+        mark = click.style("✓", fg="green") if item["ok"] else click.style("✗", fg="red")
+        click.echo(f"{mark} {click.style(part, bold=True):<8} {item['mode']}")
+        for name, detail in item["details"].items():
+            if isinstance(detail, dict):
+                click.echo(f"    {name:<12} {_levels(detail)}")
+            elif detail not in (None, ""):
+                click.echo(f"    {name:<12} {detail}")
+
+
+def _levels(levels: dict[str, dict[str, Any]]) -> str:
+    parts: list[str] = []
+    for name, level in levels.items():
+        if level["ok"] is None:
+            continue
+        mark = "✓" if level["ok"] else "✗"
+        took = f" {level['latency_ms']:.0f} ms" if level["latency_ms"] is not None else ""
+        parts.append(f"{mark} {name}{took}" + (f" ({level['error']})" if level["error"] else ""))
+    return "  ".join(parts)

@@ -1,0 +1,69 @@
+"""The `rung` command. A subcommand's module is imported only when it is run."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+# name -> (module, one line for `rung --help`)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "do": ("rung.cli.do", "Do a task: cheapest model first, checked, climbing only on failure."),
+    "ask": ("rung.cli.ask", "Ask one model a question; no checks, no ladder."),
+    "demo": ("rung.cli.demo", "Run three bundled tasks through the ladder of this machine."),
+    "models": ("rung.cli.models", "List, pull and remove models."),
+    "engines": ("rung.cli.engines", "Show the engines that Rung knows and found."),
+    "health": ("rung.cli.health", "Say whether models, database and system are well."),
+    "control": ("rung.cli.control", "Show what was done: calls, tasks, cost."),
+    "review": ("rung.cli.review", "See and decide what waits for a person."),
+    "config": ("rung.cli.config", "Show the settings and where each one comes from."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name, and imports the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(import_module(COMMANDS[cmd_name][0]), "command")  # noqa: B009
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from rung.config.schema import nearest
+
+            hint = nearest(args[0], COMMANDS)
+            raise click.UsageError(f"no command {args[0]!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog='Start with: rung demo, then rung do "…" --out FILE --check tests:tests',
+)
+@click.version_option(package_name="rung", prog_name="rung")
+def group() -> None:
+    """Rung does work with the cheapest language model that passes your checks.
+
+    A task starts on a model of your own machine. A check that can fail (a schema, a parser, a
+    compiler, your tests) decides; only a failed check climbs to the next model, inside a budget.
+    """
+
+
+def main() -> None:
+    """The entry point of the `rung` command."""
+    try:
+        group(prog_name="rung")
+    except KeyboardInterrupt:
+        sys.exit(130)

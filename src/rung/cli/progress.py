@@ -1,0 +1,191 @@
+"""What `rung do` shows while it works: attempts, verdicts with their evidence, the outcome.
+
+Progress goes to stderr and the answer to stdout, so that a pipe gets the answer alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.status import Status
+from rich.text import Text
+
+from rung.escalation.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Checked,
+    Climbed,
+    Event,
+    Generated,
+    Planned,
+)
+from rung.escalation.task import Attempt, Outcome
+
+MARKS = {
+    "pass": "[green]✓[/]",
+    "fail": "[red]✗[/]",
+    "unavailable": "[yellow]–[/]",
+    "error": "[red]![/]",
+}
+VERDICTS = {
+    "verified": "[bold green]✔ verified[/]",
+    "unverified": "[bold yellow]? unverified[/]",
+    "needs_review": "[bold yellow]⚑ needs review[/]",
+    "skipped": "[bold yellow]⤼ skipped[/]",
+    "failed": "[bold red]✗ failed[/]",
+}
+EVIDENCE_LINES = 8
+
+
+class Progress:
+    """Prints events as they come; on a terminal a status line shows what is going on now."""
+
+    def __init__(self, *, is_quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=is_quiet, highlight=False)
+        self._status: Status | None = None
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._still()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """No status line while the user is asked something."""
+        self._still()
+        yield
+
+    def on_event(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self._planned(event)
+            case AttemptStarted():
+                self._attempt_started(event)
+            case Generated(characters=characters):
+                self._say(f"answering · {characters:,} characters")
+            case Checked():
+                self._checked(event)
+            case AttemptFinished(attempt=attempt):
+                self._attempt_finished(attempt)
+            case Climbed():
+                self._print(f"  [yellow]↑ climbs to {escape(event.to_model)}[/]")
+
+    def show_outcome(
+        self, outcome: Outcome, written: list[str], *, offers_apply: bool = True
+    ) -> None:
+        """The answer on stdout, everything about it on stderr."""
+        self._still()
+        answer = _answer_text(outcome)
+        if answer and outcome.status != "failed":
+            click.echo(answer)
+        who = f" · {outcome.engine}/{outcome.model}" if outcome.model else ""
+        saved = f" · saved ${outcome.saved_usd:.4f}" if outcome.saved_usd else ""
+        self._print(
+            f"{VERDICTS[outcome.status]}: {escape(outcome.reason)}\n"
+            f"  [dim]{len(outcome.attempts)} attempt{'s' * (len(outcome.attempts) != 1)}"
+            f"{escape(who)} · {outcome.seconds:.1f} s · {usd(outcome.cost_usd)}{saved}[/]"
+        )
+        if written:
+            self._print(f"  written: {escape(', '.join(written))}")
+        elif offers_apply and outcome.status == "verified" and outcome.files:
+            self._print("  [dim]nothing was written; --apply writes the files[/]")
+        if outcome.review_id is not None:
+            self._print(f"  [dim]rung review show {outcome.review_id}[/]")
+
+    def _planned(self, event: Planned) -> None:
+        kind = event.classification
+        self._print(
+            f"[bold]{kind.type}[/] · complexity {kind.complexity:g} "
+            f"[dim]· {escape('; '.join(kind.reasons))}[/]"
+        )
+        self._print(f"  ladder  {escape(' → '.join(event.chain)) or '[red]no model[/]'}")
+        self._print(f"  checks  {escape(', '.join(event.checks)) or '[yellow]none[/]'}")
+
+    def _attempt_started(self, event: AttemptStarted) -> None:
+        retry = " · again, with the evidence" if event.is_retry else ""
+        self._print(
+            f"[bold]attempt {event.n}[/]  {escape(event.model)} "
+            f"[dim]{event.tier} · temperature {event.temperature:g}{retry}[/]"
+        )
+        self._started = time.monotonic()
+        self._say("waiting for the model")
+
+    def _checked(self, event: Checked) -> None:
+        verdict = event.verdict
+        self._print(
+            f"  {MARKS[verdict.result]} {escape(verdict.validator):<9} "
+            f"[dim]{verdict.seconds:6.2f} s[/]"
+            + ("  [yellow]unavailable[/]" if verdict.result == "unavailable" else "")
+        )
+        if verdict.result != "pass" and verdict.evidence:
+            self._evidence(verdict.evidence)
+
+    def _attempt_finished(self, attempt: Attempt) -> None:
+        if attempt.error:
+            self._print("  [red]✗[/] no answer")
+            self._evidence(attempt.error)
+        tokens = (
+            f" · {attempt.tokens_in or 0:,} tokens in · {attempt.tokens_out or 0:,} out"
+            if attempt.tokens_in is not None
+            else ""
+        )
+        cost = f" · {usd(attempt.cost_usd)}" if not attempt.error else ""
+        repairs = f" · repaired: {', '.join(attempt.repairs)}" if attempt.repairs else ""
+        self._print(f"  [dim]{attempt.seconds:.1f} s{tokens}{cost}{escape(repairs)}[/]")
+
+    def _evidence(self, evidence: str) -> None:
+        lines = evidence.strip().splitlines()
+        shown = lines[:EVIDENCE_LINES]
+        if len(lines) > EVIDENCE_LINES:
+            shown.append(f"… {len(lines) - EVIDENCE_LINES} more lines")
+        self._still()
+        self._console.print(Padding(Text("\n".join(shown), style="dim"), (0, 0, 0, 6)))
+
+    def _print(self, markup: str) -> None:
+        self._still()
+        self._console.print(markup, soft_wrap=True)
+
+    def _say(self, text: str) -> None:
+        if not self._console.is_terminal or self._console.quiet:
+            return
+        line = f"[dim]{text} · {time.monotonic() - self._started:.0f} s[/]"
+        if self._status is None:
+            self._status = self._console.status(line)
+            self._status.start()
+        else:
+            self._status.update(line)
+
+    def _still(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def usd(cost: float | None) -> str:
+    """`$0.0120`, `$0`, or that it is unknown."""
+    if cost is None:
+        return "cost unknown"
+    return "$0" if cost == 0 else f"${cost:.4f}"
+
+
+def _answer_text(outcome: Outcome) -> str:
+    """What belongs on stdout: the one file, the files with their names, or the text."""
+    if len(outcome.files) == 1:
+        return next(iter(outcome.files.values())).rstrip("\n")
+    if outcome.files:
+        return "\n".join(f"--- {path}\n{text}" for path, text in outcome.files.items())
+    return outcome.answer

@@ -1,0 +1,42 @@
+"""Tables on stdout, and numbers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+    """A plain table; a column whose name ends in `>` is right-aligned."""
+    table = Table(box=None, title=title or None, title_justify="left", title_style="bold")
+    for name in columns:
+        is_right = name.endswith(">")
+        table.add_column(name.rstrip(">"), justify="right" if is_right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+def size(size_bytes: int | None) -> str:
+    """`98 MB`; a dash where it is unknown."""
+    if size_bytes is None:
+        return "–"
+    units = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+    for unit, factor in units:
+        if size_bytes >= factor:
+            value = size_bytes / factor
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{size_bytes} B"
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """`4,096`; a dash where it is unknown."""
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def usd(value: float | None, unknown_calls: int = 0) -> str:
+    """`$0.0120`; says how many calls had no known price, which are never counted as zero."""
+    known = "–" if value is None else f"${value:,.4f}"
+    return f"{known} + {unknown_calls} unknown" if unknown_calls else known

@@ -1,0 +1,123 @@
+"""What a user may set, as data. Every field has a default that works on a plain laptop.
+
+Not pydantic: `rung config show` must start as fast as `--help`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from rung.config.section import Section, ranged
+
+EngineKind = Literal["openai", "lmstudio", "ollama", "vllm", "llamacpp", "openrouter"]
+PaidPolicy = Literal["ask", "allow", "deny"]
+StoreContent = Literal["off", "hash", "truncated", "full"]
+SandboxKind = Literal["auto", "bubblewrap", "landlock"]
+AtEnd = Literal["review", "skip"]
+NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class Secret(str):
+    """A string that is never printed: `repr` and `rung config show` mask it."""
+
+    def __repr__(self) -> str:
+        return "'********'" if self else "''"
+
+
+class EmbeddedSettings(Section):
+    """The llama.cpp server that Rung starts in a child process of its own."""
+
+    enabled: bool = True
+    model: str = "smollm2-135m"
+    context_tokens: int = ranged(default=4096, low=256, high=1_048_576)
+    slots: int = ranged(default=1, low=1, high=64)
+    threads: int = ranged(default=0, low=0, high=512)  # 0: one less than it has
+    gpu_layers: int = -1  # -1: as many as fit
+    load_timeout_s: float = ranged(default=60.0, low=1, high=3600)
+    idle_unload_s: int = ranged(default=300, low=1, high=86_400)
+    cache_mib: int = ranged(default=256, low=0, high=65_536)
+    timeout_s: float = ranged(default=300.0, low=0.1, high=86_400)
+
+
+class EngineSettings(Section):
+    """A server that speaks the OpenAI API. `base_url` includes `/v1`."""
+
+    kind: EngineKind = "openai"
+    base_url: str = ""
+    api_key: Secret = Secret()
+    api_key_env: str = ""
+    enabled: bool = True
+    model: str = ""
+    timeout_s: float = ranged(default=120.0, low=0.1, high=86_400)
+    health_path: str = ""
+    locality: Literal["", "local", "lan", "cloud"] = ""
+
+
+class ModelSettings(Section):
+    """What Rung should know of one model (`engine/model-id`); prices in USD per million tokens."""
+
+    tier: str = ""
+    context_tokens: int | None = None
+    usd_per_mtok_in: float | None = None
+    usd_per_mtok_out: float | None = None
+
+
+class LedgerSettings(Section):
+    """Where the record of every call is kept: a SQLite file, `postgresql://…`, or `off`."""
+
+    url: str = ""  # empty: a SQLite file in the data folder
+    store_content: StoreContent = "hash"
+
+
+class SandboxSettings(Section):
+    """Limits for code that a model wrote."""
+
+    kind: SandboxKind = "auto"
+    timeout_s: float = ranged(default=60.0, low=0.1, high=86_400)
+    memory_mib: int = ranged(default=1024, low=64, high=1_048_576)
+    processes: int = ranged(default=64, low=4, high=10_000)
+    file_mib: int = ranged(default=64, low=1, high=65_536)
+    python: str = ""  # empty: the project's own virtual environment, else Rung's
+
+
+class EscalationSettings(Section):
+    """Limits of every task, whatever its type."""
+
+    paid: PaidPolicy = "ask"
+    task_budget_usd: float = ranged(default=1.0, low=0, high=1_000_000)
+    task_timeout_s: float = ranged(default=1800.0, low=1, high=604_800)
+    max_answer_tokens: int = ranged(default=1024, low=16, high=1_000_000)
+    retry_temperature: float = ranged(default=0.7, low=0, high=2)
+    checker_confidence: float = ranged(default=0.8, low=0, high=1)
+
+
+class MatrixRow(Section):
+    """One task type's row of the escalation matrix; empty fields keep the default row's value."""
+
+    chain: tuple[str, ...] = ()
+    checker: str = ""
+    checks: tuple[str, ...] = ()
+    attempts_per_rung: int = ranged(default=0, low=0, high=10)
+    max_attempts: int = ranged(default=0, low=0, high=100)
+    at_end: Literal["", "review", "skip"] = ""
+
+
+class Settings(Section):
+    """Everything, resolved."""
+
+    local_only: bool = False
+    discover: bool = True  # look for engines on their default ports
+    app: str = "rung"
+    data_dir: Path = Path()
+    models_dir: Path = Path()
+    embedded: EmbeddedSettings = EmbeddedSettings()
+    engines: Mapping[str, EngineSettings] = NONE
+    models: Mapping[str, ModelSettings] = NONE
+    tiers: Mapping[str, int] = NONE
+    ledger: LedgerSettings = LedgerSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+    escalation: EscalationSettings = EscalationSettings()
+    matrix: Mapping[str, MatrixRow] = NONE

@@ -1,0 +1,1 @@
+"""One adapter per engine: build request, parse answer, map errors, health. Nothing else."""

@@ -1,0 +1,172 @@
+"""HTTP to one engine: connections, and their failures as `EngineError`."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable
+from ssl import SSLError
+from typing import TypeVar
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from rung.chat import Cancellation
+from rung.engines.deadline import Deadline
+from rung.engines.failure import Origin
+from rung.engines.profiles import Reply
+from rung.errors import EngineError
+
+# llama.cpp and uvicorn drop idle connections after 5 s: a reused one must be younger.
+KEEPALIVE_S = 4.0
+CONNECT_TIMEOUT_S = 5.0
+MAX_REPLY_BYTES = 8 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+class LoopbackResolver(AbstractResolver):
+    """`localhost` is this machine, whatever a hosts file or a name server says (RFC 6761)."""
+
+    def __init__(self) -> None:
+        self._others = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        if host.rstrip(".").lower() == "localhost" or host.lower().endswith(".localhost"):
+            addresses = [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)]
+            return [
+                ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=0)
+                for address, kind in addresses
+                if family in (socket.AF_UNSPEC, kind)
+            ]
+        return await self._others.resolve(host, port, family)
+
+    async def close(self) -> None:
+        await self._others.close()
+
+
+class Connection:
+    """The HTTP session of one engine; opened when it is first used.
+
+    `is_kept` is false for a server that drops a connection after an answer without saying so.
+    """
+
+    def __init__(self, origin: Origin, *, is_kept: bool = True) -> None:
+        self._origin = origin
+        self._is_kept = is_kept
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(
+        self, path: str, body: bytes, deadline: Deadline, origin: Origin
+    ) -> aiohttp.ClientResponse:
+        """The response once its head is there. Its body is the caller's to read and to close."""
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        work = self._open().post(self._url(path), data=body, headers=headers, allow_redirects=False)
+        return await awaited(work, origin, deadline, "the engine had not yet answered")
+
+    async def get(self, route: str, timeout_s: float, cancel: Cancellation | None = None) -> Reply:
+        """A whole reply, whatever its status. Raises `EngineError` where there is none."""
+        deadline = Deadline(self._origin, timeout_s, cancel)
+        try:
+            work = self._open().get(self._url(route), allow_redirects=False)
+            response = await awaited(work, self._origin, deadline, f"it was asked for {route}")
+            try:
+                body = await read_at_most(response, MAX_REPLY_BYTES, self._origin, deadline)
+            finally:
+                response.close()
+            return Reply(response.status, body)
+        finally:
+            deadline.close()
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _url(self, route: str) -> str:
+        """A route that begins with `/` belongs to the server's root, any other to `base_url`."""
+        base = self._origin.base_url.rstrip("/")
+        if not route.startswith("/"):
+            return f"{base}/{route}"
+        return base.removesuffix("/v1") + route
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0,
+                    resolver=LoopbackResolver(),
+                    force_close=not self._is_kept,
+                    keepalive_timeout=KEEPALIVE_S if self._is_kept else None,
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "rung", **self._authorization()},
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+                trust_env=False,
+            )
+        return self._session
+
+    def _authorization(self) -> dict[str, str]:
+        key = str(self._origin.secret or "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise self._origin.error("unconfigured", "api_key has characters that no key may have")
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+async def awaited(
+    work: Awaitable[T],
+    origin: Origin,
+    deadline: Deadline,
+    doing: str,
+    limit_s: float | None = None,
+) -> T:
+    """The result of one wait for the network. Raises `EngineError`, nothing else."""
+    try:
+        return await deadline.wait(work, doing, limit_s)
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise connection_error(origin, error) from error
+
+
+async def read_at_most(
+    response: aiohttp.ClientResponse, limit: int, origin: Origin, deadline: Deadline
+) -> bytes:
+    """The body, cut at `limit` bytes."""
+    body = bytearray()
+    while len(body) < limit:
+        piece = await awaited(
+            response.content.readany(), origin, deadline, "the reply was coming in"
+        )
+        if not piece:
+            break
+        body += piece
+    return bytes(body[:limit])
+
+
+def connection_error(origin: Origin, error: Exception) -> EngineError:
+    """What a failed connection means. `error` is what aiohttp or the operating system raised."""
+    at = origin.base_url
+    advice = f"; {origin.advice}" if origin.advice else ""
+    match error:
+        case aiohttp.InvalidURL():
+            return origin.error(
+                "unconfigured", f"base_url {at!r} is not a URL; it looks like http://HOST:PORT/v1"
+            )
+        case aiohttp.ClientConnectorDNSError():
+            return origin.error("unreachable", f"the host of {at} is not known; check base_url")
+        case aiohttp.ClientSSLError() | SSLError():
+            return origin.error("unreachable", f"no trusted TLS connection to {at}: {error}")
+        case TimeoutError():
+            return origin.error(
+                "timeout", f"{at} does not accept connections within {CONNECT_TIMEOUT_S:g} s"
+            )
+        case aiohttp.ClientConnectorError():
+            return origin.error("unreachable", f"nothing answers at {at}{advice}")
+        case aiohttp.ClientResponseError() | ValueError():
+            return origin.error(
+                "unreachable", f"{at} does not speak HTTP as an engine does: {error}"
+            )
+        case _:
+            return origin.error(
+                "unreachable", f"{at} closed the connection before its answer was complete"
+            )

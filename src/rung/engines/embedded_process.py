@@ -1,0 +1,229 @@
+"""One child process with one loaded model, from its start to its certain end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from rung.config.environment import child_environment
+from rung.config.settings import EmbeddedSettings, EngineSettings, Secret
+from rung.engines.deadline import Deadline
+from rung.engines.failure import Origin
+from rung.engines.fields import as_object, as_text, decode
+from rung.engines.openai_compatible import OpenAICompatibleEngine
+from rung.errors import EngineError
+
+INSTALL_ADVICE = "install it with `pip install 'rung[embedded]'`"
+# A context of 1e9 tokens makes llama.cpp hang rather than fail.
+MAX_CONTEXT_TOKENS = 131_072
+MIN_CONTEXT_TOKENS = 256
+
+_CHILD = Path(__file__).with_name("embedded_child.py")
+_STOP_TIMEOUT_S = 2.0
+_STDERR_BYTES = 16 * 1024
+_LOG_PREFIX = re.compile(r"^[\d.]+ [A-Z] (?:\w+\s+)?(?:\w+:\s+)?")
+_OUT_OF_MEMORY = re.compile(r"failed to allocate|out of memory|cannot allocate", re.IGNORECASE)
+
+
+def context_tokens(settings: EmbeddedSettings) -> int:
+    """The context window that the child is started with."""
+    return max(MIN_CONTEXT_TOKENS, min(settings.context_tokens, MAX_CONTEXT_TOKENS))
+
+
+def thread_count(settings: EmbeddedSettings) -> int:
+    """Threads for the model; by default one core stays free, or its spinning stalls on Rung."""
+    if settings.threads > 0:
+        return settings.threads
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    return max(1, (cores or 1) - 1)
+
+
+class ModelProcess:
+    """Make it, `load` it once, `stop` it. `load_ms` is how long the load took."""
+
+    def __init__(self, model: str, path: Path, settings: EmbeddedSettings, origin: Origin) -> None:
+        self.model = model
+        self.load_ms = 0.0
+        self._engine: OpenAICompatibleEngine | None = None
+        self._path = path
+        self._settings = settings
+        self._origin = origin
+        self._key = secrets.token_urlsafe(32)
+        self._process: asyncio.subprocess.Process | None = None
+        self._stderr = bytearray()
+        self._pump: asyncio.Task[None] | None = None
+        self._is_stopped = False
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def serves(self, model: str) -> OpenAICompatibleEngine | None:
+        """The engine to talk to, where this process is alive and has loaded `model`."""
+        return self._engine if self.is_alive and self.model == model else None
+
+    async def load(self, deadline: Deadline) -> OpenAICompatibleEngine:
+        """Starts the child and waits until it serves. Raises `EngineError`; then it is stopped."""
+        started_at = time.perf_counter()
+        try:
+            process = await self._spawn()
+            timeout_s = self._settings.load_timeout_s
+            hello = await deadline.wait(self._exchange(process), "the model was loading", timeout_s)
+            url = as_text(hello.get("url"))
+            if not url:
+                await self.ended(_STOP_TIMEOUT_S)
+                raise self._load_error(as_text(hello.get("missing")))
+        except BaseException:
+            await self.stop()
+            raise
+        self.load_ms = (time.perf_counter() - started_at) * 1000
+        self._engine = OpenAICompatibleEngine(
+            self._origin.engine,
+            EngineSettings(
+                kind="llamacpp",
+                base_url=f"{url}/v1",
+                api_key=Secret(self._key),
+                timeout_s=self._settings.timeout_s,
+            ),
+        )
+        return self._engine
+
+    async def ended(self, within_s: float) -> bool:
+        """Whether the process has ended, or does within `within_s` seconds."""
+        if self._process is None:
+            return True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._process.wait()
+                if self._pump is not None:
+                    await asyncio.shield(self._pump)
+        return not self.is_alive
+
+    def epitaph(self) -> str:
+        """How the process ended, and its last words, for an error message."""
+        status = self._process.returncode if self._process is not None else None
+        if status is None:
+            how = "did not answer"
+        elif status < 0:
+            how = f"was killed by {signal.Signals(-status).name}"
+            if -status == signal.SIGKILL:
+                how += ", perhaps for want of memory"
+        else:
+            how = f"ended with status {status}"
+        said = self._stderr_lines() if status != -signal.SIGKILL else []
+        return f"{how} ({said[-1]})" if said else how
+
+    async def stop(self) -> None:
+        """Ends the process, quickly and for certain, even where this very call is cancelled."""
+        self._is_stopped = True
+        self._signal(signal.SIGTERM)
+        try:
+            if not await self.ended(_STOP_TIMEOUT_S):
+                self._signal(signal.SIGKILL)
+                await self.ended(_STOP_TIMEOUT_S)
+            if self._engine is not None:
+                await self._engine.close()
+        except asyncio.CancelledError:
+            self._signal(signal.SIGKILL)
+            raise
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        threads = thread_count(self._settings)
+        # Threads that wait at a barrier by spinning starve when another process wants a core.
+        extra = {"OMP_WAIT_POLICY": "passive"} if threads > 1 else {}
+        process = self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            str(_CHILD),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=child_environment(extra),
+            start_new_session=True,
+        )
+        self._pump = asyncio.create_task(self._keep_stderr(process))
+        if self._is_stopped:
+            raise self._origin.error("cancelled", "the engine was closed while it started")
+        return process
+
+    def _spec(self) -> bytes:
+        settings = self._settings
+        return msgspec.json.encode(
+            {
+                "owner_pid": os.getpid(),
+                "model": self.model,
+                "model_path": str(self._path),
+                "api_key": self._key,
+                "context_tokens": context_tokens(settings),
+                "slots": max(1, settings.slots),
+                "threads": thread_count(settings),
+                "gpu_layers": settings.gpu_layers,
+                "cache_mib": settings.cache_mib,
+                "idle_unload_s": settings.idle_unload_s,
+                "load_timeout_s": settings.load_timeout_s,
+            }
+        )
+
+    async def _exchange(self, process: asyncio.subprocess.Process) -> dict[str, object]:
+        """Sends what to load; the child's answer, empty where it ended without one."""
+        stdin = cast(asyncio.StreamWriter, process.stdin)
+        stdout = cast(asyncio.StreamReader, process.stdout)
+        # A child that is already dead says nothing on stdout, which tells more than the pipe.
+        with suppress(ConnectionError):
+            stdin.write(self._spec() + b"\n")
+            await stdin.drain()
+        return as_object(decode(await stdout.readline()))
+
+    async def _keep_stderr(self, process: asyncio.subprocess.Process) -> None:
+        stderr = cast(asyncio.StreamReader, process.stderr)
+        while piece := await stderr.read(4096):
+            self._stderr += piece
+            del self._stderr[:-_STDERR_BYTES]
+
+    def _stderr_lines(self) -> list[str]:
+        """What the child said of its errors, without llama.cpp's time stamps and places."""
+        lines = self._stderr.decode("utf-8", "replace").splitlines()
+        return [_LOG_PREFIX.sub("", line).strip()[:300] for line in lines if line.strip()]
+
+    def _load_error(self, missing: str) -> EngineError:
+        if missing:
+            advice = INSTALL_ADVICE
+            if "libgomp" in missing:
+                advice = "install the system's libgomp (on Debian: `apt install libgomp1`)"
+            return self._origin.error(
+                "unconfigured", f"llama.cpp cannot be imported ({missing}); {advice}"
+            )
+        if self._is_stopped:
+            return self._origin.error("cancelled", "the engine was closed while it started")
+        # The first line is the cause; the others say which functions gave up because of it.
+        cause = next(iter(self._stderr_lines()), f"its process {self.epitaph()}")
+        if _OUT_OF_MEMORY.search(cause):
+            return self._origin.error(
+                "out_of_memory",
+                f"the model does not fit into memory ({cause}); "
+                "choose a smaller model, or lower embedded.context_tokens",
+            )
+        return self._origin.error(
+            "model_not_loaded",
+            f"{self._path.name} could not be loaded: {cause}; if the file is damaged, "
+            f"`rung models rm {self.model}` and `rung models pull {self.model}` mend it",
+        )

@@ -1,0 +1,1 @@
+"""Classify, matrix, worker and checker, executor, review queue."""

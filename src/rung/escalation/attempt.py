@@ -1,0 +1,229 @@
+"""One attempt: ask the worker, make a candidate of its answer, check it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rung.chat import ChatRequest, Completion, Message
+from rung.config.settings import Settings
+from rung.errors import EngineError, EngineErrorKind
+from rung.escalation.answer import UnusableAnswer, answer_schema, candidate_from, form_of
+from rung.escalation.cost import CHARACTERS_PER_TOKEN, CostGuard
+from rung.escalation.events import Checked, Generated, OnEvent
+from rung.escalation.judge import judge_with
+from rung.escalation.matrix import pick_checker
+from rung.escalation.plan import Plan
+from rung.escalation.policy import CLIMB_AT_ONCE, Result, Tried, result_of
+from rung.escalation.task import Attempt
+from rung.routing.calls import Calls, Label
+from rung.routing.models import RoutedModel
+from rung.structured.validate import violations
+from rung.validation.registry import run_checks
+from rung.validation.verdict import Candidate, CheckContext, Verdict
+from rung.validation.workspace import Workspace
+
+FIRST_TEMPERATURE = 0.2
+SMALLEST_ANSWER_TOKENS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """An attempt with what came of it: the candidate where there was one, and the evidence."""
+
+    rung: int
+    attempt: Attempt
+    result: Result
+    evidence: str
+    answer: str = ""
+    candidate: Candidate | None = None
+    error_kind: EngineErrorKind | None = None
+
+    @property
+    def tried(self) -> Tried:
+        """What the policy needs to know of it."""
+        return Tried(
+            rung=self.rung,
+            result=self.result,
+            may_retry=self.error_kind not in CLIMB_AT_ONCE,
+        )
+
+    @property
+    def passes(self) -> int:
+        return sum(verdict.result == "pass" for verdict in self.attempt.verdicts)
+
+
+class Attempter:
+    """Makes attempts at one planned task, in one workspace, under one cost guard."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings,
+        calls: Calls,
+        workspace: Workspace,
+        guard: CostGuard,
+        on_event: OnEvent,
+    ) -> None:
+        self._plan = plan
+        self._settings = settings
+        self._calls = calls
+        self._workspace = workspace
+        self._guard = guard
+        self._on_event = on_event
+
+    async def run(
+        self, n: int, rung: int, messages: Sequence[Message], temperature: float
+    ) -> Finished:
+        """Attempt number `n` on rung `rung`. Engine errors become part of the attempt."""
+        started = time.monotonic()
+        model = self._plan.chain[rung]
+        attempt = Attempt(
+            n=n,
+            model=model.info.id,
+            engine=model.engine.name,
+            tier=model.tier,
+            temperature=temperature,
+        )
+        try:
+            completion = await self._answer(n, model, messages, temperature)
+        except EngineError as error:
+            return self._without_answer(rung, attempt, error, started)
+        attempt = _with_usage(attempt, model, completion)
+        verdicts, candidate = await self._judged(n, rung, completion)
+        evidence = "\n".join(
+            f"{v.validator}: {v.evidence}" for v in verdicts if v.result in ("fail", "error")
+        )
+        return Finished(
+            rung=rung,
+            attempt=_replace(attempt, verdicts=verdicts, seconds=time.monotonic() - started),
+            result=result_of(verdicts),
+            evidence=evidence,
+            answer=completion.text,
+            candidate=candidate,
+        )
+
+    async def _answer(
+        self, n: int, model: RoutedModel, messages: Sequence[Message], temperature: float
+    ) -> Completion:
+        prompt = "".join(message.content for message in messages)
+        max_tokens = self._room_for_answer(model, prompt)
+        refusal = await self._guard.refusal(model, prompt, max_tokens)
+        if refusal is not None:
+            raise EngineError("over_budget", refusal, engine=model.engine.name, model=model.info.id)
+        request = ChatRequest(
+            model=model.info.id,
+            messages=tuple(messages),
+            schema=answer_schema(self._plan.task, form_of(self._plan.task)),
+            max_tokens=max_tokens,
+            temperature=temperature,
+        )
+        label = Label(purpose="worker", task_id=self._plan.task_id, attempt=n)
+        completion = await self._calls.complete(model, request, label, self._progress(n))
+        self._guard.settle(model, completion.usage)
+        return completion
+
+    def _room_for_answer(self, model: RoutedModel, prompt: str) -> int:
+        wanted = self._settings.escalation.max_answer_tokens
+        if model.info.context_tokens is None:
+            return wanted
+        room = model.info.context_tokens - len(prompt) // CHARACTERS_PER_TOKEN
+        return max(SMALLEST_ANSWER_TOKENS, min(wanted, room))
+
+    def _progress(self, n: int) -> Callable[[str], None]:
+        characters = 0
+
+        def on_text(text: str) -> None:
+            nonlocal characters
+            characters += len(text)
+            self._on_event(Generated(n=n, characters=characters))
+
+        return on_text
+
+    async def _judged(
+        self, n: int, rung: int, completion: Completion
+    ) -> tuple[tuple[Verdict, ...], Candidate | None]:
+        """The candidate and its verdicts; an answer that cannot be used is a verdict too."""
+        plan = self._plan
+        try:
+            candidate = candidate_from(completion, plan.task, plan.base)
+        except UnusableAnswer as error:
+            verdict = Verdict(validator="answer", result="fail", evidence=str(error))
+            self._on_event(Checked(n=n, verdict=verdict))
+            return (verdict,), None
+        verdicts: list[Verdict] = []
+        if plan.task.schema is not None:
+            verdicts.append(_schema_verdict(candidate, plan.task.schema))
+        if not any(verdict.result == "fail" for verdict in verdicts):
+            async with self._workspace.scratch(candidate.files) as scratch:
+                checker = pick_checker(plan.row, plan.chain, rung)
+                context = CheckContext(
+                    base=self._workspace.base,
+                    scratch=scratch,
+                    sandbox=self._settings.sandbox,
+                    judge=self._judge(n, checker),
+                )
+                verdicts += await run_checks(plan.checks, candidate, context)
+        for verdict in verdicts:
+            self._on_event(Checked(n=n, verdict=verdict))
+        return tuple(verdicts), candidate
+
+    def _judge(self, n: int, checker: RoutedModel | None):
+        if checker is None:
+            return None
+        label = Label(purpose="checker", task_id=self._plan.task_id, attempt=n)
+
+        async def complete(model: RoutedModel, request: ChatRequest) -> Completion:
+            prompt = "".join(message.content for message in request.messages)
+            refusal = await self._guard.refusal(model, prompt, request.max_tokens or 0)
+            if refusal is not None:
+                raise EngineError("over_budget", refusal, engine=model.engine.name)
+            completion = await self._calls.complete(model, request, label)
+            self._guard.settle(model, completion.usage)
+            return completion
+
+        return judge_with(checker, complete, self._plan.task.text)
+
+    def _without_answer(
+        self, rung: int, attempt: Attempt, error: EngineError, started: float
+    ) -> Finished:
+        return Finished(
+            rung=rung,
+            attempt=_replace(
+                attempt, error=str(error), cost_usd=None, seconds=time.monotonic() - started
+            ),
+            result="no_answer",
+            evidence=error.message,
+            error_kind=error.kind,
+        )
+
+
+def _schema_verdict(candidate: Candidate, schema: dict[str, object]) -> Verdict:
+    started = time.monotonic()
+    found = violations(candidate.object, schema)
+    return Verdict(
+        validator="schema",
+        result="fail" if found else "pass",
+        evidence="\n".join(found) or "valid against the given schema",
+        seconds=time.monotonic() - started,
+    )
+
+
+def _with_usage(attempt: Attempt, model: RoutedModel, completion: Completion) -> Attempt:
+    usage = completion.usage
+    return _replace(
+        attempt,
+        served_model=completion.served_model,
+        repairs=completion.repairs,
+        tokens_in=usage.tokens_in,
+        tokens_cached=usage.tokens_cached,
+        tokens_out=usage.tokens_out,
+        cost_usd=model.cost_usd(usage),
+    )
+
+
+def _replace(attempt: Attempt, **changes: object) -> Attempt:
+    import msgspec
+
+    return msgspec.structs.replace(attempt, **changes)

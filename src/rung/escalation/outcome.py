@@ -1,0 +1,119 @@
+"""From attempts to an outcome: a pure decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from rung.escalation.attempt import Finished
+from rung.escalation.plan import Plan
+from rung.escalation.task import Outcome, Status
+
+Ending = Literal["passed", "unchecked", "top", "attempts", "deadline"]
+
+
+def outcome_of(plan: Plan, finished: Sequence[Finished], ending: Ending, seconds: float) -> Outcome:
+    """What became of the task. Only an answer whose every check passed is `verified`."""
+    best = max(
+        (item for item in finished if item.candidate is not None),
+        key=lambda item: (item.result == "passed", item.passes, item.attempt.n),
+        default=None,
+    )
+    status = status_of(plan, finished, ending)
+    costs = [item.attempt.cost_usd for item in finished if item.attempt.tokens_out is not None]
+    candidate = best.candidate if best else None
+    return Outcome(
+        task_id=plan.task_id,
+        status=status,
+        type=plan.classification.type,
+        complexity=plan.classification.complexity,
+        reason=reason_of(plan, finished, ending, status),
+        answer=candidate.text if candidate else "",
+        object=candidate.object if candidate else None,
+        files=dict(candidate.files) if candidate else {},
+        base_sha256={path: plan.before[path] for path in candidate.files} if candidate else {},
+        model=best.attempt.model if best else None,
+        engine=best.attempt.engine if best else None,
+        tier=best.attempt.tier if best else None,
+        attempts=tuple(item.attempt for item in finished),
+        cost_usd=None if None in costs else sum(cost or 0.0 for cost in costs),
+        saved_usd=saved_usd(plan, best) if status == "verified" else None,
+        seconds=seconds,
+    )
+
+
+def status_of(plan: Plan, finished: Sequence[Finished], ending: Ending) -> Status:
+    """`failed` is for tasks that no model ever worked on; all others end as the matrix says."""
+    at_end = plan.task.at_end or plan.row.at_end
+    if ending == "passed":
+        return "needs_review" if plan.row.always_review else "verified"
+    if ending == "unchecked":
+        return "needs_review" if at_end == "review" else "unverified"
+    was_worked_on = any(
+        item.candidate is not None
+        or item.answer
+        or item.error_kind in ("bad_output", "refused", "over_budget")
+        for item in finished
+    )
+    if not plan.chain:
+        return "needs_review" if not plan.row.substitute else "failed"
+    if not was_worked_on:
+        return "failed"
+    return "needs_review" if at_end == "review" else "skipped"
+
+
+def reason_of(plan: Plan, finished: Sequence[Finished], ending: Ending, status: Status) -> str:
+    """One sentence for the user."""
+    if not plan.chain:
+        return _no_models(plan)
+    last = finished[-1] if finished else None
+    if ending == "passed" and last is not None:
+        names = ", ".join(verdict.validator for verdict in last.attempt.verdicts)
+        review = "; critical work is always reviewed by a person" * (status == "needs_review")
+        return f"passed {names}{review}"
+    if ending == "unchecked" and last is not None:
+        missing = [v for v in last.attempt.verdicts if v.result == "unavailable"]
+        why = "; ".join(f"{v.validator}: {v.evidence}" for v in missing)
+        return f"nothing could check it{': ' + why if why else ''}"
+    limits = {
+        "deadline": "the task's time was over",
+        "attempts": f"{len(finished)} attempts were made, which is the limit",
+        "top": "no rung is left",
+    }
+    evidence = last.evidence.strip() if last else ""
+    what = f": {_first_line(evidence)}" if evidence else ""
+    return (
+        f"{limits.get(ending, ending)}; the last attempt failed{what}" if last else limits[ending]
+    )
+
+
+def _no_models(plan: Plan) -> str:
+    tiers = ", ".join(plan.row.chain)
+    if plan.row.substitute:
+        return (
+            "no model is available; run `rung models pull smollm2-135m`, start LM Studio or "
+            "Ollama, or see `rung engines`"
+        )
+    return (
+        f"no model of the tiers that may do a task of type {plan.classification.type} ({tiers}) "
+        "is available; declare one in rung.toml, or name models with --chain"
+    )
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().splitlines()[0]
+    return line if len(line) <= 200 else line[:200] + "…"
+
+
+def saved_usd(plan: Plan, best: Finished | None) -> float | None:
+    """What the attempt's tokens would have cost on the chain's cheapest paid rung.
+
+    `None` where the answer was itself paid for or no rung of the chain has a price.
+    """
+    if best is None or not plan.chain[best.rung].is_free:
+        return None
+    tokens_in, tokens_out = best.attempt.tokens_in, best.attempt.tokens_out
+    if tokens_in is None or tokens_out is None:
+        return None
+    paid = [m.price for m in plan.chain if m.price is not None and not m.is_free]
+    return min((price.cost(tokens_in, tokens_out) for price in paid), default=None)

@@ -1,0 +1,160 @@
+"""What a task will be tried with: type, chain, checker, checks; decided before any model is asked."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from rung.config.settings import Settings
+from rung.errors import UsageError
+from rung.escalation.answer import form_of
+from rung.escalation.apply import file_sha256
+from rung.escalation.classify import classify, complexity_of
+from rung.escalation.matrix import Row, matrix, resolve_chain
+from rung.escalation.task import Classification, Task
+from rung.routing.models import RoutedModel
+from rung.routing.router import Router
+from rung.structured.validate import check_schema
+from rung.validation.languages import of_path
+from rung.validation.paths import UnsafePath, safe_path
+from rung.validation.registry import check_arguments, parse_check
+from rung.validation.verdict import Check
+
+CRITERION = "It does what the task asks, completely and correctly, and nothing else."
+TEST_FOLDERS = ("tests", "test")
+MAX_FILE_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A task made ready.
+
+    `base` holds the given files' contents by path relative to `root`; `before` the SHA-256 of
+    every file that the worker may write, as it was (`None`: there was none).
+    """
+
+    task_id: str
+    task: Task
+    root: Path
+    base: Mapping[str, str]
+    before: Mapping[str, str | None]
+    classification: Classification
+    row: Row
+    chain: tuple[RoutedModel, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def needs_project(self) -> bool:
+        """Whether a check looks at more than the candidate's own files."""
+        return bool(self.task.files or self.task.out) or any(
+            check.kind in ("tests", "cmd", "bench") for check in self.checks
+        )
+
+
+async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
+    """Classify, resolve the chain, read the files and check every argument.
+
+    Raises UsageError for whatever is wrong with the task itself, before any model is asked.
+    """
+    if not task.text.strip():
+        raise UsageError("the task has no text: say what is to be done")
+    root = (task.root or Path.cwd()).resolve()
+    if not root.is_dir():
+        raise UsageError(f"the task's folder {root} does not exist")
+    check_paths(root, (*task.files, *task.out))
+    if task.schema is not None:
+        check_schema(task.schema)
+    classification = classification_of(task)
+    row = matrix(settings.matrix)[classification.type]
+    checks = chosen_checks(task, row, root)
+    for check in checks:
+        if check.argument or check.kind != "tests":
+            check_arguments(check, root)
+    return Plan(
+        task_id=secrets.token_hex(8),
+        task=task,
+        root=root,
+        base={path: read_text(root, path) for path in task.files},
+        before={path: file_sha256(root / path) for path in (*task.files, *task.out)},
+        classification=classification,
+        row=row,
+        chain=await chain_of(task, row, router),
+        checks=checks,
+    )
+
+
+def check_paths(root: Path, paths: Sequence[str]) -> None:
+    """Raise UsageError for a path that leads out of the project."""
+    for path in paths:
+        try:
+            safe_path(root, path)
+        except UnsafePath as error:
+            raise UsageError(str(error)) from None
+
+
+def classification_of(task: Task) -> Classification:
+    """The type that the user gave, else the one that the rules say."""
+    paths = (*task.files, *task.out)
+    if task.type is None:
+        return classify(task.text, paths)
+    return Classification(
+        type=task.type,
+        complexity=complexity_of(task.type, task.text, len(paths)),
+        reasons=("given by the caller",),
+    )
+
+
+async def chain_of(task: Task, row: Row, router: Router) -> tuple[RoutedModel, ...]:
+    """The models to try. Every name in the task's own chain must exist; tiers may be empty."""
+    models = await router.models(task.local_only)
+    if not task.chain:
+        return resolve_chain(row, models, router.tiers)
+    chain: list[RoutedModel] = []
+    for name in task.chain:
+        if name in router.tiers:
+            chain += [m for m in models if m.tier == name]
+        else:
+            chain.append(await router.find(name, task.local_only))
+    return tuple(dict.fromkeys(chain))
+
+
+def chosen_checks(task: Task, row: Row, root: Path) -> tuple[Check, ...]:
+    """The task's own checks, else the row's, made concrete for this task."""
+    if task.checks:
+        return tuple(parse_check(spec) for spec in task.checks)
+    if form_of(task) == "object":
+        return tuple(_semantic(task) for kind in row.checks if kind == "semantic")
+    return tuple(check for kind in row.checks for check in _default_check(kind, task, root))
+
+
+def _default_check(kind: str, task: Task, root: Path) -> tuple[Check, ...]:
+    paths = (*task.out, *task.files)
+    if kind == "semantic":
+        return (_semantic(task),)
+    if kind in ("syntax", "compile") and paths and not any(of_path(path) for path in paths):
+        return ()
+    if kind == "tests":
+        folder = next((name for name in TEST_FOLDERS if (root / name).is_dir()), "")
+        return (Check(kind="tests", argument=folder),) if paths else ()
+    return (Check(kind=kind),)
+
+
+def _semantic(task: Task) -> Check:
+    return Check(kind="semantic", argument=CRITERION)
+
+
+def read_text(root: Path, path: str) -> str:
+    """A given file's content. Raises UsageError where it is missing, not text, or too large."""
+    full = root / PurePosixPath(path)
+    try:
+        if full.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(f"{path} has more than {MAX_FILE_BYTES:,} bytes: give a smaller file")
+        return full.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist in {root}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8 text") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,94 @@
+"""Which attempt comes next: a pure decision over what has been tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rung.errors import EngineErrorKind
+from rung.validation.verdict import Verdict
+
+Result = Literal["passed", "failed", "unchecked", "no_answer"]
+
+# A second call to the same model cannot mend these, so the next rung is tried at once.
+CLIMB_AT_ONCE: frozenset[EngineErrorKind] = frozenset(
+    {
+        "unconfigured",
+        "unreachable",
+        "timeout",
+        "unauthorized",
+        "rate_limited",
+        "overloaded",
+        "model_missing",
+        "model_not_loaded",
+        "out_of_memory",
+        "context_overflow",
+        "bad_request",
+        "refused",
+        "over_budget",
+        "server_error",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """One finished attempt: its rung, and what came of it."""
+
+    rung: int
+    result: Result
+    may_retry: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Hard caps from the matrix row."""
+
+    rungs: int
+    attempts_per_rung: int
+    max_attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Next:
+    """Try this rung; `is_retry` where it was tried just before."""
+
+    rung: int
+    is_retry: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """No further attempt, and why."""
+
+    why: Literal["passed", "unchecked", "top", "attempts"]
+
+
+def result_of(verdicts: Sequence[Verdict]) -> Result:
+    """What verdicts amount to. Only all passes are a pass; none at all is no check.
+
+    A crashed validator (`error`) counts as a failure of the attempt: another answer may not crash
+    it. One that is missing stays missing whatever the answer, so it leaves the answer unchecked.
+    """
+    results = {verdict.result for verdict in verdicts}
+    if results & {"fail", "error"}:
+        return "failed"
+    return "passed" if results == {"pass"} else "unchecked"
+
+
+def next_step(tried: Sequence[Tried], limits: Limits) -> Next | Stop:
+    """One retry on the same rung where it may help, then the next rung, inside the caps."""
+    if not tried:
+        return Next(rung=0, is_retry=False) if limits.rungs else Stop(why="top")
+    last = tried[-1]
+    if last.result in ("passed", "unchecked"):
+        return Stop(why=last.result)
+    if len(tried) >= limits.max_attempts:
+        return Stop(why="attempts")
+    on_rung = sum(attempt.rung == last.rung for attempt in tried)
+    if last.may_retry and on_rung < limits.attempts_per_rung:
+        return Next(rung=last.rung, is_retry=True)
+    if last.rung + 1 < limits.rungs:
+        return Next(rung=last.rung + 1, is_retry=False)
+    return Stop(why="top")

@@ -1,0 +1,101 @@
+"""A task, an attempt at it, and the outcome: the shapes that every door prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from rung.chat import JsonObject
+from rung.validation.verdict import Verdict
+
+TaskType = Literal["quick_edit", "standard", "architecture", "critical"]
+TASK_TYPES: tuple[TaskType, ...] = ("quick_edit", "standard", "architecture", "critical")
+Status = Literal["verified", "unverified", "needs_review", "skipped", "failed"]
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What is to be done, and what decides whether it was.
+
+    `files` are given to the worker to read or change, `out` are the files it must produce; both
+    are relative to `root` (the current folder by default). `checks` are specs such as
+    `tests:tests/test_x.py`; without any, the task's type decides them.
+    """
+
+    text: str
+    checks: Sequence[str] = ()
+    files: Sequence[str] = ()
+    out: Sequence[str] = ()
+    schema: JsonObject | None = None
+    type: TaskType | None = None
+    chain: Sequence[str] | None = None
+    budget_usd: float | None = None
+    local_only: bool = False
+    at_end: Literal["review", "skip"] | None = None
+    root: Path | None = None
+
+
+class Classification(msgspec.Struct, frozen=True, kw_only=True):
+    """The task's type, its complexity from 0 to 10, and why."""
+
+    type: TaskType
+    complexity: float
+    reasons: tuple[str, ...]
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker call with its verdicts. `error` is set where no answer could be checked."""
+
+    n: int
+    model: str
+    engine: str
+    tier: str
+    temperature: float
+    served_model: str | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    repairs: tuple[str, ...] = ()
+    error: str | None = None
+    tokens_in: int | None = None
+    tokens_cached: int | None = None
+    tokens_out: int | None = None
+    cost_usd: float | None = None
+    seconds: float = 0.0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a task.
+
+    `cost_usd` is `None` where a price was unknown. `saved_usd` is what the same tokens would have
+    cost on the cheapest paid rung of the chain; `None` where there is none to compare with.
+    `files` maps each changed path to its new content, `base_sha256` to the SHA-256 of what it held
+    when the task began (`None`: there was no such file).
+    """
+
+    task_id: str
+    status: Status
+    type: TaskType
+    complexity: float
+    reason: str
+    answer: str = ""
+    object: Any = None
+    files: dict[str, str] = {}
+    base_sha256: dict[str, str | None] = {}
+    model: str | None = None
+    engine: str | None = None
+    tier: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    cost_usd: float | None = 0.0
+    saved_usd: float | None = None
+    seconds: float = 0.0
+    review_id: int | None = None
+
+
+EXIT_STATUS: dict[Status, int] = {
+    "verified": 0,
+    "failed": 1,
+    "needs_review": 3,
+    "skipped": 4,
+    "unverified": 5,
+}

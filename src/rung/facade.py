@@ -1,0 +1,228 @@
+"""`Rung`: what the CLI, a server and a Python user share. What one door can do, every door can."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from rung.chat import ChatRequest, Chunk, Completion, Message
+from rung.config.load import load
+from rung.config.settings import Settings
+from rung.errors import EngineError, UsageError
+from rung.escalation.apply import apply_files
+from rung.escalation.classify import classify
+from rung.escalation.cost import Approve
+from rung.escalation.events import OnEvent
+from rung.escalation.executor import Executor
+from rung.escalation.review import Reviews
+from rung.escalation.task import Classification, Outcome, Task
+from rung.health import ledger_health, models_health, system_health
+from rung.ledger.ledger import Ledger
+from rung.models.progress import PullProgress
+from rung.models.pull import pull
+from rung.models.store import InstalledModel, ModelStore
+from rung.routing.calls import Calls, Label
+from rung.routing.models import RoutedModel
+from rung.routing.registry import build_engines
+from rung.routing.router import FALLBACK_KINDS, Router
+from rung.structured.validate import check_schema
+from rung.validation.registry import check_arguments, parse_check, run_checks
+from rung.validation.verdict import Candidate, CheckContext, Verdict
+from rung.validation.workspace import Workspace
+
+
+class Rung:
+    """The control plane. Use it as `async with Rung() as rung`.
+
+    Entering opens the ledger and finds the engines; leaving stops whatever Rung started and
+    writes what the ledger still holds. Without `config` the user's settings are read.
+    """
+
+    ledger: Ledger
+    router: Router
+
+    def __init__(self, config: Settings | None = None) -> None:
+        self.settings = config or load().settings
+        self.store = ModelStore(self.settings.models_dir)
+
+    async def __aenter__(self) -> Rung:
+        engines = await build_engines(self.settings, self.store)
+        self.router = Router(self.settings, engines)
+        self.ledger = Ledger.open(self.settings.ledger, self.settings.data_dir)
+        self._calls = Calls(self.ledger, self.settings)
+        self._executor = Executor(self.settings, self.router, self._calls, self.ledger)
+        self.reviews = Reviews(self.ledger)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for engine in self.router.engines:
+            await engine.close()
+        await self.ledger.close()
+
+    async def ask(self, prompt: str | Sequence[Message], **options: Any) -> Completion:
+        """One answer, without checks. The options are those of `stream`.
+
+        With `schema` the completion's `parsed` is valid against it. Raises EngineError where no
+        model could answer, UsageError for a model that does not exist.
+        """
+        completion: Completion | None = None
+        async with aclosing(self.stream(prompt, **options)) as chunks:
+            async for chunk in chunks:
+                completion = chunk.completion or completion
+        if completion is None:
+            raise EngineError("bad_output", "the stream ended without an answer", engine="rung")
+        return completion
+
+    async def stream(
+        self,
+        prompt: str | Sequence[Message],
+        *,
+        model: str | None = None,
+        schema: dict[str, Any] | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        timeout_s: float | None = None,
+        local_only: bool = False,
+    ) -> AsyncGenerator[Chunk, None]:
+        """The answer as it comes; the last chunk carries the whole `Completion`.
+
+        A named model answers or fails: it is never replaced. Without a name the user's default
+        model answers, else the strongest free one; where one fails before its first token the
+        next one is asked, and the completion's `repairs` says so. With a `schema` nothing is
+        streamed before the whole object is valid.
+        """
+        if schema is not None:
+            check_schema(schema)
+        messages = (
+            (Message(role="user", content=prompt),) if isinstance(prompt, str) else tuple(prompt)
+        )
+        if not any(message.content.strip() or message.images for message in messages):
+            raise UsageError("the prompt is empty")
+        request = ChatRequest(
+            model="",
+            messages=messages,
+            schema=schema,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            timeout_s=timeout_s,
+        )
+        order = await self._order(model, local_only)
+        async with aclosing(self._first_that_answers(order, request)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def execute(
+        self, task: Task, *, approve: Approve | None = None, on_event: OnEvent | None = None
+    ) -> Outcome:
+        """Do a task: the ladder, the checks, the budget. See `Task` and `Outcome`."""
+        return await self._executor.execute(task, approve=approve, on_event=on_event)
+
+    async def apply(self, task: Task, outcome: Outcome) -> list[str]:
+        """Write a verified outcome's files; returns their paths. Never writes anything else.
+
+        Raises UsageError where a file changed on disk since it was given to the worker.
+        """
+        if outcome.status != "verified":
+            raise UsageError(f"only verified files are written; this outcome is {outcome.status}")
+        root = (task.root or Path.cwd()).resolve()
+        return apply_files(root, outcome.files, outcome.base_sha256)
+
+    async def classify(self, text: str, files: Sequence[str] = ()) -> Classification:
+        """A request's type and complexity, by rules."""
+        return classify(text, files)
+
+    async def validate(
+        self, candidate: Candidate, checks: Sequence[str], root: Path | None = None
+    ) -> list[Verdict]:
+        """Run checks on an answer that came from elsewhere, in a scratch copy of `root`."""
+        base = (root or Path.cwd()).resolve()
+        parsed = [parse_check(spec) for spec in checks]
+        for check in parsed:
+            check_arguments(check, base)
+        async with (
+            Workspace(base) as workspace,
+            workspace.scratch(candidate.files) as scratch,
+        ):
+            context = CheckContext(
+                base=workspace.base, scratch=scratch, sandbox=self.settings.sandbox
+            )
+            return await run_checks(parsed, candidate, context)
+
+    async def health(self, part: Literal["lm", "db", "system"], *, probe: bool = False) -> Any:
+        """`{ok, mode, details}` of models, database or system. See `rung.health`."""
+        if part == "lm":
+            return await models_health(self.settings, self.router, probe=probe)
+        return await (ledger_health(self.ledger) if part == "db" else system_health(self.settings))
+
+    async def pull(
+        self, model_id: str, on_progress: Callable[[PullProgress], None] | None = None
+    ) -> InstalledModel:
+        """Fetch a model of the catalogue into the store; at once where it is there and whole."""
+        return await pull(model_id, self.store, on_progress or (lambda _: None))
+
+    async def _order(self, model: str | None, local_only: bool) -> Sequence[RoutedModel]:
+        if model is not None:
+            return [await self.router.find(model, local_only)]
+        order = await self.router.answer_order(local_only)
+        if not order:
+            raise UsageError(
+                "no model is available; run `rung models pull smollm2-135m`, start LM Studio or "
+                "Ollama, or name one with --model (see `rung engines`)"
+            )
+        return order
+
+    async def _first_that_answers(
+        self, order: Sequence[RoutedModel], request: ChatRequest
+    ) -> AsyncGenerator[Chunk, None]:
+        skipped: list[str] = []
+        for position, model in enumerate(order):
+            has_begun = False
+            try:
+                async with aclosing(self._answer(model, request)) as chunks:
+                    async for chunk in chunks:
+                        has_begun = has_begun or bool(chunk.text or chunk.reasoning)
+                        yield _with_skipped(chunk, skipped)
+                return
+            except EngineError as error:
+                is_last = position == len(order) - 1
+                if has_begun or is_last or error.kind not in FALLBACK_KINDS:
+                    raise
+                self.router.mark_failed(model.engine)
+                skipped.append(f"fell_back_from:{model.name}:{error.kind}")
+
+    async def _answer(
+        self, model: RoutedModel, request: ChatRequest
+    ) -> AsyncGenerator[Chunk, None]:
+        asked = _for_model(request, model)
+        if asked.schema is not None:
+            completion = await self._calls.complete(model, asked, Label())
+            yield Chunk(text=completion.text, completion=completion)
+            return
+        async with aclosing(self._calls.stream(model, asked, Label())) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def _for_model(request: ChatRequest, model: RoutedModel) -> ChatRequest:
+    import msgspec
+
+    return msgspec.structs.replace(request, model=model.info.id)
+
+
+def _with_skipped(chunk: Chunk, skipped: Sequence[str]) -> Chunk:
+    import msgspec
+
+    if chunk.completion is None or not skipped:
+        return chunk
+    completion = msgspec.structs.replace(
+        chunk.completion, repairs=(*skipped, *chunk.completion.repairs)
+    )
+    return msgspec.structs.replace(chunk, completion=completion)

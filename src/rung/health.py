@@ -1,0 +1,78 @@
+"""`ok, mode, details` of models, ledger and system, in the shape of RFC-080."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rung.chat import Health
+from rung.config.settings import Settings
+from rung.engines.base import Engine
+from rung.ledger.ledger import Ledger
+from rung.models.fit import available_memory_bytes
+from rung.routing.router import Router
+from rung.validation.sandbox import describe
+
+
+async def models_health(
+    settings: Settings, router: Router, *, probe: bool = False
+) -> dict[str, Any]:
+    """`lm_ready` where an engine can answer, `lm_off` where there is none, else `error`.
+
+    An engine whose configured model it does not list is not ready.
+    """
+    levels: dict[str, Health] = {}
+    for engine in router.engines:
+        model = default_model(settings, engine)
+        levels[engine.name] = await router.health(engine, model, probe=probe)
+    is_ready = [
+        all(level.ok is not False for level in (h.reachable, h.listed, h.probed))
+        and bool(h.reachable.ok)
+        for h in levels.values()
+    ]
+    mode = "lm_off" if not levels else "lm_ready" if any(is_ready) else "error"
+    details: Mapping[str, Any] = msgspec.to_builtins(levels)
+    return {"ok": any(is_ready), "mode": mode, "details": details}
+
+
+def default_model(settings: Settings, engine: Engine) -> str | None:
+    """The model that the user set for an engine, if any."""
+    if engine.kind == "embedded":
+        return settings.embedded.model
+    configured = settings.engines.get(engine.name)
+    return configured.model or None if configured else None
+
+
+async def ledger_health(ledger: Ledger) -> dict[str, Any]:
+    """The ledger's own report; lost rows make it unwell, because the record is not whole."""
+    report = await ledger.health()
+    details: dict[str, Any] = msgspec.to_builtins(report)
+    return {"ok": report.ok, "mode": report.mode, "details": details}
+
+
+async def system_health(settings: Settings) -> dict[str, Any]:
+    """Sandbox, memory and disk: what decides whether work can be checked and models kept."""
+    sandbox = await describe(settings.sandbox)
+    free = shutil.disk_usage(_existing(settings.data_dir)).free
+    memory = available_memory_bytes()
+    return {
+        "ok": sandbox.is_available,
+        "mode": sandbox.name,
+        "details": {
+            "sandbox": sandbox.reason,
+            "memory": f"{memory / 1e9:.1f} GB available" if memory else "unknown",
+            "disk": f"{free / 1e9:.1f} GB free in {settings.data_dir}",
+            "python": f"{platform.python_version()} ({sys.executable})",
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+    }
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())

@@ -1,0 +1,205 @@
+"""The ledger as the rest of Rung sees it: record and go on, read when asked, off if so wished."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from rung.config.settings import LedgerSettings
+from rung.errors import LedgerError
+from rung.ledger import reviews
+from rung.ledger.address import Address, parse_address
+from rung.ledger.lost import LostRows
+from rung.ledger.outbox import Outbox
+from rung.ledger.readers import newest, read_rows, table_rows
+from rung.ledger.reports import LedgerHealth, Summary, summarise
+from rung.ledger.rows import (
+    AttemptRow,
+    AuditRow,
+    CallRow,
+    Decision,
+    ReviewItem,
+    ReviewState,
+    Row,
+    TaskRow,
+    now,
+)
+from rung.ledger.store import Store, describe
+from rung.ledger.tables import attempt
+from rung.ledger.threads import off_loop
+from rung.ledger.writer import Writer
+
+T = TypeVar("T")
+
+HEALTH_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 30.0
+CATCH_UP_S = 1.0
+
+
+class Ledger:
+    """Open it with `Ledger.open`, and `close` it: rows are written behind the caller's back.
+
+    A reader sees every row that this process has recorded before, if the database takes rows at
+    all. Readers raise LedgerError where the database cannot be read.
+    """
+
+    def __init__(self, address: Address, store: Store | None, lost: LostRows) -> None:
+        self._address = address
+        self._store = store
+        self._lost = lost
+        self._outbox = Outbox(lost)
+        self._writer = Writer(store, self._outbox, lost) if store is not None else None
+
+    @classmethod
+    def open(cls, settings: LedgerSettings, data_dir: Path) -> Ledger:
+        """Touches neither disk nor network: a database that is down shows in `health`.
+
+        `ConfigError` for a URL that cannot be one.
+        """
+        address = parse_address(settings.url, data_dir)
+        store = None if address.mode == "off" else Store(address)
+        return cls(address, store, LostRows(data_dir / "ledger-lost.json"))
+
+    def record(self, row: Row) -> None:
+        """Put a row on record, some time soon. Never blocks, never raises; thread-safe."""
+        if self._writer is not None:
+            self._outbox.put(row)
+
+    async def flush(self, timeout_s: float = 5.0) -> bool:
+        """Wait until all rows recorded so far are written or counted as lost; False if too late."""
+        if self._writer is None:
+            return True
+        return await off_loop(lambda: self._outbox.drain(timeout_s), timeout_s + 1.0)
+
+    async def close(self, timeout_s: float = 2.0) -> None:
+        """Write what is left. What takes longer than `timeout_s` is counted as lost."""
+        writer = self._writer
+        if writer is not None:
+            await off_loop(lambda: writer.stop(timeout_s), timeout_s + 3.0)
+
+    async def health(self) -> LedgerHealth:
+        """Whether rows can be written now; answers within 2 seconds and never raises."""
+        started = time.monotonic()
+        revision, error = await self._ping()
+        latency_ms = (time.monotonic() - started) * 1000
+        error = error or self._outbox.error
+        lost = self._lost.count()
+        return LedgerHealth(
+            ok=error is None,
+            mode=self._address.mode,
+            url=self._address.masked,
+            revision=revision,
+            latency_ms=None if self._store is None else latency_ms,
+            pending_rows=self._outbox.pending_rows,
+            lost_rows=lost.lost_rows,
+            mended_rows=self._writer.mended_rows if self._writer else 0,
+            last_error=error or lost.error or None,
+        )
+
+    async def summary(self, window_hours: float) -> Summary:
+        """Models, tools and tasks of the last hours."""
+        since = now() - timedelta(hours=window_hours)
+        return await self._read(
+            lambda connection: summarise(connection, since), Summary(since=since)
+        )
+
+    async def calls(self, limit: int = 50) -> list[CallRow]:
+        """Newest first."""
+        return await self._read(lambda connection: newest(connection, CallRow, limit), [])
+
+    async def tasks(self, limit: int = 50) -> list[TaskRow]:
+        """Newest first."""
+        return await self._read(lambda connection: newest(connection, TaskRow, limit), [])
+
+    async def audit(self, limit: int = 50) -> list[AuditRow]:
+        """Newest first."""
+        return await self._read(lambda connection: newest(connection, AuditRow, limit), [])
+
+    async def attempts(self, task_id: str) -> list[AttemptRow]:
+        """One task's attempts, in their order."""
+        query = table_rows(AttemptRow).where(attempt.c.task_id == task_id).order_by(attempt.c.n)
+        return await self._read(lambda connection: read_rows(connection, AttemptRow, query), [])
+
+    async def reviews(self, state: ReviewState | None = "open") -> list[ReviewItem]:
+        """Oldest first; `None` for all of them."""
+        return await self._read(lambda connection: reviews.find(connection, state), [])
+
+    async def review(self, review_id: int) -> ReviewItem:
+        """One item, whatever its state. `LedgerError` if there is none."""
+        item = await self._read(lambda connection: reviews.get(connection, review_id), None)
+        if item is None:
+            raise reviews.unknown(review_id)
+        return item
+
+    async def add_review(self, item: ReviewItem) -> int:
+        """Queue work for a person; it is on disk when this returns its number.
+
+        `LedgerError` if it cannot be kept: then the caller still has the outcome, and must say so.
+        """
+        if self._store is None:
+            raise LedgerError(
+                "the review queue needs a ledger, which is off: unset RUNG_DATABASE_URL to keep it "
+                "in a file"
+            )
+        return await self._write(self._store, lambda connection: reviews.add(connection, item))
+
+    async def decide_review(
+        self, review_id: int, state: Decision, note: str = "", actor: str = "user"
+    ) -> ReviewItem:
+        """Decide an open item, once; returns it decided. `LedgerError` if it is not open."""
+        if self._store is None:
+            raise reviews.unknown(review_id)
+        return await self._write(
+            self._store,
+            lambda connection: reviews.decide(connection, review_id, state, note, actor),
+        )
+
+    async def _ping(self) -> tuple[str | None, str | None]:
+        """The tables' revision, or what is wrong."""
+        if self._store is None:
+            return None, None
+        try:
+            return await off_loop(self._store.ping, HEALTH_TIMEOUT_S), None
+        except TimeoutError:
+            return None, f"no answer within {HEALTH_TIMEOUT_S:.0f} s"
+        except (SQLAlchemyError, LedgerError, OSError) as error:
+            return None, describe(error)
+
+    async def _read(self, work: Callable[[Connection], T], when_off: T) -> T:
+        store = self._store
+        if store is None:
+            return when_off
+
+        def run() -> T:
+            if self._outbox.error is None:
+                self._outbox.drain(CATCH_UP_S)
+            with store.read() as connection:
+                return work(connection)
+
+        return await self._answer(run, "read")
+
+    async def _write(self, store: Store, work: Callable[[Connection], T]) -> T:
+        def run() -> T:
+            with store.write() as connection:
+                return work(connection)
+
+        return await self._answer(run, "written")
+
+    async def _answer(self, run: Callable[[], T], what: str) -> T:
+        where = f"the ledger at {self._address.masked}"
+        try:
+            return await off_loop(run, ANSWER_TIMEOUT_S)
+        except TimeoutError as error:
+            raise LedgerError(
+                f"{where} did not answer within {ANSWER_TIMEOUT_S:.0f} s; see `rung health db`"
+            ) from error
+        except (SQLAlchemyError, OSError) as error:
+            raise LedgerError(
+                f"{where} cannot be {what}: {describe(error)}; see `rung health db`"
+            ) from error

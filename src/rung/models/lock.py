@@ -1,0 +1,37 @@
+"""A lock between processes that leaves no file behind and dies with its holder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class FileLock:
+    """`flock` on a file that is created to be locked and deleted when it is released."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+
+    def acquire(self) -> bool:
+        """Try once. False: somebody else holds it. Raises OSError where no file can be made."""
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The holder before us may have deleted the file between our open and our lock.
+            if os.path.samestat(os.fstat(fd), self._path.stat()):
+                self._fd = fd
+        except (BlockingIOError, FileNotFoundError):
+            return False
+        finally:
+            if self._fd is None:
+                os.close(fd)
+        return self._fd is not None
+
+    def release(self) -> None:
+        """Give it up; harmless where it is not held."""
+        if self._fd is not None:
+            self._path.unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = None

@@ -1,0 +1,161 @@
+"""The one place through which every model call goes, so that every call is on record."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import msgspec
+
+from rung.chat import ChatRequest, Chunk, Completion
+from rung.config.settings import Settings
+from rung.errors import EngineError
+from rung.ledger.content import stored
+from rung.ledger.ledger import Ledger
+from rung.ledger.rows import CallRow
+from rung.routing.models import RoutedModel
+from rung.structured.complete import complete_object
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """What a call was for, as the ledger keeps it."""
+
+    purpose: str = "ask"
+    task_id: str | None = None
+    attempt: int | None = None
+
+
+class Calls:
+    """Makes calls to models and records each of them: answered, failed or cancelled."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._settings = settings
+
+    async def stream(
+        self, model: RoutedModel, request: ChatRequest, label: Label
+    ) -> AsyncIterator[Chunk]:
+        """The engine's stream, passed through. Raises EngineError."""
+        started = time.monotonic()
+        completion: Completion | None = None
+        failure: EngineError | None = None
+        text: list[str] = []
+        try:
+            async with aclosing(model.engine.stream(request)) as chunks:
+                async for chunk in chunks:
+                    text.append(chunk.text)
+                    completion = chunk.completion or completion
+                    yield chunk
+        except EngineError as error:
+            failure = error
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            if completion is None:
+                failure = EngineError(
+                    "cancelled", "stopped by the caller", engine=model.engine.name
+                )
+            raise
+        finally:
+            total_ms = (time.monotonic() - started) * 1000
+            row = self._row(model, request, label, completion, "".join(text), failure, total_ms)
+            self._ledger.record(row)
+
+    async def complete(
+        self,
+        model: RoutedModel,
+        request: ChatRequest,
+        label: Label,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Completion:
+        """A whole answer; with a schema, one that is valid against it. Raises EngineError.
+
+        `on_text` is called with each piece of the answer as it comes.
+        """
+
+        async def call(asked: ChatRequest) -> Completion:
+            async with aclosing(self.stream(model, asked, label)) as chunks:
+                async for chunk in chunks:
+                    if on_text is not None and chunk.text:
+                        on_text(chunk.text)
+                    if chunk.completion is not None:
+                        return chunk.completion
+            raise EngineError(
+                "bad_output", "the stream ended without an answer", engine=model.engine.name
+            )
+
+        if request.schema is None:
+            return await call(request)
+        return await complete_object(call, request)
+
+    def _row(
+        self,
+        model: RoutedModel,
+        request: ChatRequest,
+        label: Label,
+        completion: Completion | None,
+        text: str,
+        failure: EngineError | None,
+        total_ms: float,
+    ) -> CallRow:
+        policy = self._settings.ledger.store_content
+        prompt = "\n".join(message.content for message in request.messages)
+        row = CallRow(
+            tool=model.engine.tool,
+            args_json={
+                "model": request.model,
+                "purpose": label.purpose,
+                "prompt_length": len(prompt),
+                "temperature": request.temperature,
+                "max_tokens": request.max_tokens,
+                "has_schema": request.schema is not None,
+                "prompt": stored(prompt, policy),
+            },
+            result_json={
+                "response_length": len(text),
+                "latency_ms": round(total_ms, 1),
+                "response": stored(text, policy),
+            },
+            violations_json=[_violation(failure)] if failure else [],
+            app=self._settings.app,
+            task_id=label.task_id,
+            attempt=label.attempt,
+            engine=model.engine.name,
+            model=model.info.id,
+            locality=model.locality,
+            tier=model.tier,
+            status="error" if failure else "ok",
+            error_kind=failure.kind if failure else None,
+            cost_usd=0.0 if model.is_free else None,
+            total_ms=total_ms,
+        )
+        return _with_answer(row, model, completion) if completion else row
+
+
+def _with_answer(row: CallRow, model: RoutedModel, completion: Completion) -> CallRow:
+    usage, timings = completion.usage, completion.timings
+    result = {
+        **row.result_json,
+        "finish_reason": completion.finish_reason,
+        "tokens_per_second": timings.tokens_per_s,
+        "repairs": list(completion.repairs),
+    }
+    return msgspec.structs.replace(
+        row,
+        result_json=result,
+        served_model=completion.served_model,
+        tokens_in=usage.tokens_in,
+        tokens_cached=usage.tokens_cached,
+        tokens_out=usage.tokens_out,
+        cost_usd=model.cost_usd(usage),
+        queue_ms=timings.queue_ms,
+        first_token_ms=timings.first_token_ms,
+        tokens_per_s=timings.tokens_per_s,
+    )
+
+
+def _violation(failure: EngineError) -> dict[str, object]:
+    return {"kind": failure.kind, "status": failure.status, "message": failure.message[:500]}

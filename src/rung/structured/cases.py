@@ -1,0 +1,266 @@
+"""A schema's combinators as cases: in each case, plain schemas that must hold together.
+
+`$ref`, `allOf`, `anyOf`, `oneOf`, `not`, `if` and the dependency keywords are turned into a list of
+cases of which at least one must hold (a disjunctive normal form). Every step keeps the meaning or
+narrows it, never widens it; where that cannot be done, `relaxed` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from rung.chat import JsonObject
+from rung.structured import keywords
+from rung.structured.keywords import TYPES, allowed_values, types_of
+from rung.structured.references import References, Site, schemas_of
+from rung.structured.shapes import json_key
+
+Case = tuple[Site, ...]
+
+MAX_CASES = 16
+MAX_VISITS = 20_000
+
+_CONDITIONS = frozenset({"not", "if", "dependencies", "dependentRequired", "dependentSchemas"})
+_OPPOSITE_BOUNDS: dict[str, Callable[[Any], JsonObject]] = {
+    "minimum": lambda n: {"type": "number", "exclusiveMaximum": n},
+    "maximum": lambda n: {"type": "number", "exclusiveMinimum": n},
+    "minLength": lambda n: {"type": "string", "maxLength": n - 1},
+    "maxLength": lambda n: {"type": "string", "minLength": n + 1},
+    "minItems": lambda n: {"type": "array", "maxItems": n - 1},
+    "maxItems": lambda n: {"type": "array", "minItems": n + 1},
+}
+
+
+class TooLargeError(Exception):
+    """The schema unfolds into more than can be handled at this depth of recursion."""
+
+
+class Cases:
+    """Unfolds sites into cases.
+
+    References are followed into themselves at most `recursion` times. `relax(pointer, what)` is
+    told what is not kept; where `is_loose`, conditions and exclusions are not even tried.
+    """
+
+    def __init__(
+        self,
+        references: References,
+        recursion: int,
+        relax: Callable[[str, str], None],
+        is_loose: bool = False,
+    ) -> None:
+        self._references = references
+        self._recursion = recursion
+        self._tell = relax
+        self._is_loose = is_loose
+        self._visits = 0
+
+    def of(self, sites: Iterable[Site], pointer: str | None) -> list[Case]:
+        """The cases in which all `sites` hold; none if they cannot.
+
+        `pointer` is where in the answer they apply, for messages; None: keep quiet.
+        """
+        return self._all([self._site(site, pointer) for site in sites], pointer)
+
+    def _relax(self, pointer: str | None, what: str) -> None:
+        if pointer is not None:
+            self._tell(pointer, what)
+
+    def _site(self, site: Site, pointer: str | None) -> list[Case]:
+        self._visits += 1
+        if self._visits > MAX_VISITS:
+            raise TooLargeError
+        schema = site.schema
+        if isinstance(schema, bool):
+            return [()] if schema else []
+        factors: list[list[Case]] = [[(site,)]]
+        for keyword, value in schema.items():
+            unfold = _COMBINATORS.get(keyword)
+            if unfold and self._is_loose and keyword in _CONDITIONS:
+                self._relax(pointer, f"{keyword}: is not enforced")
+            elif unfold:
+                factors.append(unfold(self, site, value, pointer))
+        return self._all(factors, pointer)
+
+    def _all(self, factors: list[list[Case]], pointer: str | None) -> list[Case]:
+        cases: list[Case] = [()]
+        for factor in factors:
+            pairs = [(a, b) for a in cases for b in factor if not a or types_of(schemas_of(a + b))]
+            if len(pairs) > MAX_CASES:
+                pairs = [(a, b) for a, b in pairs if not self._clash(a, b)]
+            if len(pairs) > MAX_CASES:
+                self._relax(pointer, f"only {MAX_CASES} of {len(pairs)} combinations are offered")
+            cases = [a + b for a, b in pairs[:MAX_CASES]]
+        return cases
+
+    def _any(self, sites: Iterable[Site], pointer: str | None) -> list[Case]:
+        return [case for site in sites for case in self._site(site, pointer)]
+
+    def _inside(self, site: Site, schemas: Any) -> list[Site]:
+        found = cast("list[Any]", schemas) if isinstance(schemas, list) else []
+        return [self._references.inside(site, schema) for schema in found]
+
+    def _reference(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
+        target = self._references.follow(site, value)
+        if target.trail.count(target.trail[-1]) > self._recursion + 1:
+            self._relax(pointer, f"recursion is cut at depth {self._recursion}")
+            return []
+        return self._site(target, pointer)
+
+    def _all_of(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
+        return self._all([self._site(sub, pointer) for sub in self._inside(site, value)], pointer)
+
+    def _any_of(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
+        return self._any(self._inside(site, value), pointer)
+
+    def _one_of(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
+        branches = self._inside(site, value)
+        unfolded = [self._site(branch, pointer) for branch in branches]
+        cases: list[Case] = []
+        for i, own in enumerate(unfolded):
+            rivals = [
+                branches[j]
+                for j, other in enumerate(unfolded)
+                if i != j and not all(self._clash(a, b) for a in own for b in other)
+            ]
+            cases += self._all([own, *(self._negation(rival, None) for rival in rivals)], None)
+        if not cases or self._is_loose:
+            self._relax(pointer, "oneOf: that only one branch matches is not enforced")
+            return [case for own in unfolded for case in own]
+        return cases
+
+    def _not(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
+        inner = self._references.inside(site, value)
+        if isinstance(inner.schema, dict) and keywords.is_value_list(inner.schema):
+            return [()]  # read off by whoever lists the values of this case
+        if inner.schema is True or inner.schema == {}:
+            return []
+        outside = self._negation(inner, pointer)
+        if not outside:
+            self._relax(pointer, "not: is not enforced")
+            return [()]
+        return outside
+
+    def _if(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
+        schema = cast(JsonObject, site.schema)
+        condition = self._references.inside(site, value)
+        then = self._site(self._references.inside(site, schema.get("then", True)), pointer)
+        otherwise = self._site(self._references.inside(site, schema.get("else", True)), pointer)
+        met = self._all([self._site(condition, pointer), then], pointer)
+        # What satisfies both branches is right whether or not the condition is met.
+        unmet = self._negation(condition, pointer) or then
+        return met + self._all([unmet, otherwise], pointer)
+
+    def _dependencies(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
+        factors: list[list[Case]] = []
+        for name, needed in cast(JsonObject, value if isinstance(value, dict) else {}).items():
+            wanted = cast(Any, {"required": needed} if isinstance(needed, list) else needed)
+            absent = self._references.inside(site, {"properties": {name: False}})
+            factors.append(self._any([self._references.inside(site, wanted), absent], pointer))
+        return self._all(factors, pointer)
+
+    def _negation(self, site: Site, pointer: str | None) -> list[Case]:
+        """Cases of which each makes `site` fail: some of all there are, or none if unknown."""
+        schema = site.schema
+        if isinstance(schema, bool):
+            return [] if schema else [()]
+        failures: list[Any] = []
+        for keyword, value in schema.items():
+            if keyword in ("$ref", "$recursiveRef", "$dynamicRef"):
+                target = self._references.follow(site, value)
+                if target.trail.count(target.trail[-1]) <= self._recursion + 1:
+                    return self._negation(target, pointer)
+            failures += self._failures(site, keyword, value, pointer)
+        sites = [self._references.inside(site, failure) for failure in failures]
+        return self._any(sites, pointer)[:MAX_CASES]
+
+    def _failures(self, site: Site, keyword: str, value: Any, pointer: str | None) -> list[Any]:
+        """Schemas of what fails one keyword."""
+        if keyword == "not":
+            return [value]
+        if keyword in ("enum", "const"):
+            return [{"not": {keyword: value}}]
+        if keyword == "type":
+            others = TYPES - keywords.types_in(value)
+            # JSON Schema has no type for the numbers that are not integers.
+            others = others if "integer" in others else others - {"number"}
+            return [{"type": sorted(others)}] if others else []
+        if keyword == "required":
+            return [{"type": "object", "properties": {name: False}} for name in _list(value)]
+        if keyword == "allOf":
+            return [{"not": sub} for sub in _list(value) if self._can_fail(site, sub, pointer)]
+        if keyword == "anyOf":
+            branches = _list(value)
+            can_all_fail = all(self._can_fail(site, sub, pointer) for sub in branches)
+            return [{"allOf": [{"not": sub} for sub in branches]}] if can_all_fail else []
+        if keyword == "properties" and isinstance(value, dict):
+            return [
+                {"type": "object", "required": [name], "properties": {name: {"not": sub}}}
+                for name, sub in cast(JsonObject, value).items()
+                if self._can_fail(site, sub, pointer)
+            ]
+        if keyword in _OPPOSITE_BOUNDS and isinstance(value, int | float):
+            return [_OPPOSITE_BOUNDS[keyword](value)]
+        return []
+
+    def _can_fail(self, site: Site, schema: Any, pointer: str | None) -> bool:
+        return bool(self._negation(self._references.inside(site, schema), pointer))
+
+    def _clash(self, a: Case, b: Case, depth: int = 2) -> bool:
+        """Whether it is certain that `a` and `b` cannot hold together."""
+        types = types_of(schemas_of(a + b))
+        if not types:
+            return True
+        ours, theirs = allowed_values(schemas_of(a)), allowed_values(schemas_of(b))
+        if ours is not None and theirs is not None:
+            return not {json_key(v) for v in ours} & {json_key(v) for v in theirs}
+        if depth == 0 or "object" not in types:
+            return False
+        if _lacks(a, b) or _lacks(b, a):
+            return True
+        for name in keywords.names(schemas_of(a + b), "required"):
+            mine = self._of_property(a, name)
+            other = self._of_property(b, name)
+            if all(self._clash(x, y, depth - 1) for x in mine for y in other):
+                return True
+        return False
+
+    def _of_property(self, case: Case, name: str) -> list[Case]:
+        subs = [
+            self._references.inside(site, properties[name])
+            for site in case
+            if isinstance(site.schema, dict)
+            and name in (properties := keywords.mapping(site.schema, "properties"))
+        ]
+        return self.of(subs, None)
+
+
+_COMBINATORS: dict[str, Callable[[Cases, Site, Any, str], list[Case]]] = {
+    "$ref": Cases._reference,  # pyright: ignore[reportPrivateUsage]
+    "$recursiveRef": Cases._reference,  # pyright: ignore[reportPrivateUsage]
+    "$dynamicRef": Cases._reference,  # pyright: ignore[reportPrivateUsage]
+    "allOf": Cases._all_of,  # pyright: ignore[reportPrivateUsage]
+    "anyOf": Cases._any_of,  # pyright: ignore[reportPrivateUsage]
+    "oneOf": Cases._one_of,  # pyright: ignore[reportPrivateUsage]
+    "not": Cases._not,  # pyright: ignore[reportPrivateUsage]
+    "if": Cases._if,  # pyright: ignore[reportPrivateUsage]
+    "dependencies": Cases._dependencies,  # pyright: ignore[reportPrivateUsage]
+    "dependentRequired": Cases._dependencies,  # pyright: ignore[reportPrivateUsage]
+    "dependentSchemas": Cases._dependencies,  # pyright: ignore[reportPrivateUsage]
+}
+
+
+def _list(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def _lacks(case: Case, other: Case) -> bool:
+    """Whether `case` forbids a property that `other` requires."""
+    wanted = keywords.names(schemas_of(other), "required")
+    return any(
+        name not in keywords.mapping(schema, "properties")
+        for schema in schemas_of(case)
+        if schema.get("additionalProperties") is False and not schema.get("patternProperties")
+        for name in wanted
+    )

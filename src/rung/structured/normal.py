@@ -1,0 +1,254 @@
+"""From a JSON Schema to its shape: references inlined, combinators resolved, keywords gathered.
+
+Every answer of the shape is valid under the schema, apart from what `relaxed` names.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
+
+from rung.chat import JsonObject
+from rung.errors import SchemaError
+from rung.structured import keywords
+from rung.structured.cases import Case, Cases, TooLargeError
+from rung.structured.references import References, Schema, Site, schemas_of
+from rung.structured.shapes import Anything, Array, Object, Property, Shape, Values, union
+from rung.structured.validate import is_valid_under
+
+RECURSION = 2
+MAX_NODES = 4_000
+MAX_DEPTH = 16
+
+# What listed values are checked against; the rest was unfolded into cases.
+_CHECKABLE = set[str]().union(*keywords.FAMILIES.values())
+
+
+class NormalForm(NamedTuple):
+    """A shape, and what it does not keep of the schema, each as `pointer: what`."""
+
+    shape: Shape
+    relaxed: tuple[str, ...]
+
+
+def normal_form(schema: Schema) -> NormalForm:
+    """The normal form of a checked schema; raises `SchemaError` if nothing can satisfy it."""
+    return _normal_form(json.dumps(schema))
+
+
+@lru_cache(maxsize=128)
+def _normal_form(text: str) -> NormalForm:
+    references = References(json.loads(text))
+    is_too_large = False
+    for is_loose in (False, True):
+        # Most schemas are done by the first; the others are for those that explode.
+        for recursion, has_optional in ((RECURSION, True), (1, True), (0, True), (0, False)):
+            builder = _Builder(references, recursion, has_optional, is_loose)
+            try:
+                shape = builder.build([references.root], "", 0)
+            except TooLargeError:
+                is_too_large = True
+                continue
+            if shape is not None:
+                return NormalForm(shape, tuple(builder.relaxed))
+            break
+    if is_too_large:
+        raise SchemaError("the schema is too large: it unfolds into too many parts")
+    raise SchemaError("no answer can satisfy the schema: it contradicts itself or never ends")
+
+
+class _Builder:
+    def __init__(
+        self, references: References, recursion: int, has_optional: bool, is_loose: bool
+    ) -> None:
+        self.relaxed: dict[str, None] = {}
+        self._references = references
+        self._has_optional = has_optional
+        self._cases = Cases(references, recursion, self._relax, is_loose)
+        self._nodes = 0
+        if not has_optional:
+            self._relax("", "optional properties are left out, for the schema is too large")
+
+    def build(self, sites: list[Site], pointer: str, depth: int) -> Shape | None:
+        """The shape in which all `sites` hold."""
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise TooLargeError
+        if depth > MAX_DEPTH:
+            self._relax(pointer, f"is cut at {MAX_DEPTH} levels")
+            return None
+        shapes: list[Shape] = []
+        for case in self._cases.of(sites, pointer):
+            shapes += self._shapes(case, pointer, depth)
+        return union(shapes)
+
+    def _relax(self, pointer: str, what: str) -> None:
+        self.relaxed[f"{pointer or '/'}: {what}"] = None
+
+    def _shapes(self, case: Case, pointer: str, depth: int) -> list[Shape]:
+        schemas = schemas_of(case)
+        if any(schema.get("nullable") is True for schema in schemas):
+            self._relax(pointer, "nullable is not JSON Schema, so null is not offered")
+        values = keywords.allowed_values(schemas)
+        types = keywords.types_of(schemas)
+        if values is not None:
+            typed = [value for value in values if keywords.type_of(value) in types]
+            kept = tuple(value for value in typed if self._admits(schemas, value, pointer))
+            return [Values(kept)] if kept else []
+        excluded = keywords.excluded_values(schemas)
+        if types == keywords.TYPES:
+            types = keywords.inferred_types(schemas)
+        if not types and not excluded:
+            return [Anything()]
+        if any(keywords.type_of(value) not in ("null", "boolean") for value in excluded):
+            self._relax(pointer, "not: is not enforced")
+        return self._by_type(types or keywords.TYPES, case, schemas, pointer, depth)
+
+    def _by_type(
+        self,
+        types: frozenset[str],
+        case: Case,
+        schemas: list[JsonObject],
+        pointer: str,
+        depth: int,
+    ) -> list[Shape]:
+        found: list[Shape | None] = []
+        if "object" in types:
+            found.append(self._object(case, schemas, pointer, depth))
+        if "array" in types:
+            found.append(self._array(case, schemas, pointer, depth))
+        if "string" in types:
+            found.append(keywords.text(schemas))
+        if types & {"integer", "number"}:
+            found.append(keywords.number(schemas, "number" not in types))
+        simple = [True, False] if "boolean" in types else []
+        simple += [None] if "null" in types else []
+        excluded = keywords.excluded_values(schemas)
+        kept = tuple(v for v in simple if not any(v is value for value in excluded))
+        found.append(Values(kept) if kept else None)
+        return [shape for shape in found if shape is not None]
+
+    def _admits(self, schemas: list[JsonObject], value: Any, pointer: str) -> bool:
+        for schema in schemas:
+            plain = {k: v for k, v in schema.items() if k in _CHECKABLE}
+            is_valid = is_valid_under(value, plain)
+            if is_valid is None:
+                self._relax(pointer, "some of the listed values may not be allowed")
+            if is_valid is False:
+                return False
+        return True
+
+    def _array(
+        self, case: Case, schemas: list[JsonObject], pointer: str, depth: int
+    ) -> Shape | None:
+        low = keywords.count(schemas, "minItems", max) or 0
+        high = keywords.count(schemas, "maxItems", min)
+        known = max((len(keywords.prefix(schema)) for schema in schemas), default=0)
+        prefix: list[Shape] = []
+        for index in range(known if high is None else min(known, high)):
+            item = self.build(self._item_sites(case, index), f"{pointer}/{index}", depth + 1)
+            if item is None:
+                break
+            prefix.append(item)
+        items = None
+        if len(prefix) == known and (high is None or high > known):
+            items = self.build(self._item_sites(case, known), f"{pointer}/*", depth + 1)
+        if items is None:
+            high = len(prefix)
+        if high is not None and high < low:
+            return None
+        if any("contains" in s and s.get("minContains") != 0 for s in schemas):
+            self._relax(pointer, "contains: is not enforced")
+        is_unique = any(schema.get("uniqueItems") is True for schema in schemas)
+        return Array(tuple(prefix), items, low, high, is_unique)
+
+    def _item_sites(self, case: Case, index: int) -> list[Site]:
+        sites: list[Site] = []
+        for site in case:
+            schema = cast(JsonObject, site.schema)
+            prefix = keywords.prefix(schema)
+            sub = prefix[index] if index < len(prefix) else keywords.rest(schema)
+            sites.append(self._references.inside(site, sub))
+        return sites
+
+    def _object(
+        self, case: Case, schemas: list[JsonObject], pointer: str, depth: int
+    ) -> Shape | None:
+        required = keywords.names(schemas, "required")
+        declared = [name for s in schemas for name in keywords.mapping(s, "properties")]
+        names = list(dict.fromkeys([*declared, *required]))
+        limit = keywords.count(schemas, "maxProperties", min)
+        floor = keywords.count(schemas, "minProperties", max) or 0
+        room = math.inf if limit is None else limit - len(required)
+        if room < 0:
+            return None
+        properties: list[Property] = []
+        for name in names:
+            is_required = name in required
+            if not is_required and (room <= 0 or not self._has_optional):
+                continue
+            place = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+            shape = self.build(self._property_sites(case, name, place), place, depth + 1)
+            if shape is not None:
+                properties.append(Property(name, shape, is_required, self._note(case, name)))
+                room -= not is_required
+            elif is_required:
+                return None
+        extra = None if names or limit == 0 else self._extra(case, pointer, depth)
+        if floor > (len(properties) if extra is None else math.inf):
+            return None
+        if floor > len(required):
+            self._relax(pointer, f"minProperties {floor}: is not enforced")
+        return Object(tuple(properties), extra, floor)
+
+    def _property_sites(self, case: Case, name: str, pointer: str) -> list[Site]:
+        """What each schema of the case asks of the property `name`."""
+        sites: list[Site] = []
+        is_declared = any(
+            name in keywords.mapping(cast(JsonObject, s.schema), "properties") for s in case
+        )
+        for site in case:
+            schema = cast(JsonObject, site.schema)
+            own = keywords.mapping(schema, "properties")
+            subs = [own[name]] if name in own else []
+            for pattern, sub in keywords.mapping(schema, "patternProperties").items():
+                subs += [sub] if is_valid_under(name, {"pattern": pattern}) else []
+            if not subs:
+                subs = [schema.get("additionalProperties", True)]
+                subs += [] if is_declared else [schema.get("unevaluatedProperties", True)]
+            is_allowed = is_valid_under(name, schema.get("propertyNames", True))
+            if is_allowed is None:
+                self._relax(pointer, "propertyNames: is not enforced")
+            subs.append(is_allowed is not False)
+            sites += [self._references.inside(site, sub) for sub in subs]
+        return sites
+
+    def _extra(self, case: Case, pointer: str, depth: int) -> Shape | None:
+        """The shape of the values of a dictionary."""
+        sites: list[Site] = []
+        for site in case:
+            schema = cast(JsonObject, site.schema)
+            by_pattern = list(keywords.mapping(schema, "patternProperties").values())
+            others = [schema.get("additionalProperties", True)]
+            others.append(schema.get("unevaluatedProperties", True))
+            sites += [self._references.inside(site, sub) for sub in by_pattern[:1] or others]
+            if by_pattern or "propertyNames" in schema or "maxProperties" in schema:
+                self._relax(pointer, "names and number of the keys: are not enforced")
+        return self.build(sites, f"{pointer}/*", depth + 1)
+
+    def _note(self, case: Case, name: str) -> str:
+        """What the author says of a property: at its place, else where its reference leads."""
+        for site in case:
+            subs = keywords.mapping(cast(JsonObject, site.schema), "properties")
+            place = self._references.inside(site, subs.get(name))
+            for _ in range(8):
+                schema = place.schema if isinstance(place.schema, dict) else {}
+                note = schema.get("description") or schema.get("title")
+                if isinstance(note, str):
+                    return " ".join(note.split())
+                if "$ref" not in schema:
+                    break
+                place = self._references.follow(place, schema["$ref"])
+        return ""

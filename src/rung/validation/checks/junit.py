@@ -1,0 +1,92 @@
+"""pytest's JUnit XML, which the tests that wrote it may have forged: read as hostile input."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from xml.etree import ElementTree
+
+Outcome = Literal["passed", "skipped", "failed", "error"]
+
+_LARGEST_BYTES = 16 * 1024 * 1024
+_OUTCOME_OF: dict[str, Outcome] = {"error": "error", "failure": "failed", "skipped": "skipped"}
+_WORST_LAST: tuple[Outcome, ...] = ("passed", "skipped", "failed", "error")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestCase:
+    """`id` is `classname::name`; `detail` the failure's text, or where and why it was skipped."""
+
+    __test__ = False  # not a test, whatever pytest makes of its name
+
+    id: str
+    outcome: Outcome
+    detail: str = ""
+
+
+class ReportError(ValueError):
+    """The report is missing, too large or not JUnit XML."""
+
+
+def parse_report(content: bytes) -> dict[str, TestCase]:
+    """The cases by id; of several with one id (a test and its teardown) the worst counts.
+
+    Raises ReportError.
+    """
+    if len(content) > _LARGEST_BYTES:
+        raise ReportError(f"the report is larger than {_LARGEST_BYTES // 1024**2} MiB")
+    if b"<!" in content.replace(b"<![CDATA[", b""):
+        raise ReportError("the report declares entities")
+    try:
+        root = ElementTree.fromstring(content)  # noqa: S314 - expat >= 2.4.1, and no entities
+    except ElementTree.ParseError as error:
+        raise ReportError(f"the report is not XML: {error}") from error
+    cases: dict[str, TestCase] = {}
+    for element in root.iter("testcase"):
+        case = _case(element)
+        known = cases.get(case.id)
+        if known is None or _badness(case) > _badness(known):
+            cases[case.id] = case
+    return cases
+
+
+def _badness(case: TestCase) -> int:
+    return _WORST_LAST.index(case.outcome)
+
+
+def _case(element: ElementTree.Element) -> TestCase:
+    name = f"{element.get('classname', '')}::{element.get('name', '')}"
+    found: dict[str, ElementTree.Element] = {child.tag: child for child in element}
+    for tag, outcome in _OUTCOME_OF.items():
+        if tag in found:
+            detail = f"{found[tag].get('message', '')}\n{found[tag].text or ''}"
+            return TestCase(id=name, outcome=outcome, detail=detail)
+    return TestCase(id=name, outcome="passed")
+
+
+def id_of_node(nodeid: str) -> str:
+    """The id under which pytest's JUnit report lists a node (`_pytest.junitxml`)."""
+    address, bracket, parameters = nodeid.partition("[")
+    path, *names = address.split("::")
+    module = re.sub(r"\.py$", "", path.replace("/", "."))
+    *classes, last = names or [""]
+    return f"{'.'.join([module, *classes])}::{last}{bracket}{parameters}"
+
+
+def collected_nodes(output: str) -> list[str]:
+    """The node ids that `pytest --collect-only --verbosity=-1` printed."""
+    nodes: list[str] = []
+    for line in output.splitlines():
+        if not line.strip():
+            break
+        if "::" in line:
+            nodes.append(line)
+    return nodes
+
+
+def assertion_lines(detail: str, most: int = 6) -> str:
+    """The lines that pytest marks with `E`, or the first of the detail."""
+    marked = [line[1:].strip() for line in detail.splitlines() if line.startswith("E  ")]
+    lines = marked or [line.strip() for line in detail.splitlines() if line.strip()]
+    return "\n".join(f"    {line[:300]}" for line in lines[:most])

@@ -1,0 +1,60 @@
+"""Folders that hostile code has written to: walking and removing them whatever they hold."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+from collections.abc import Container, Iterator
+from pathlib import Path
+
+
+async def remove_tree(folder: Path) -> None:
+    """Remove `folder` off the event loop, to the end even if the awaiting task is cancelled."""
+    await asyncio.shield(asyncio.to_thread(remove_tree_now, folder))
+
+
+def remove_tree_now(folder: Path) -> None:
+    """Every folder is first moved to the top, so that neither depth nor PATH_MAX is a limit.
+
+    Folders without permissions, made on purpose, are opened up. Links are never followed.
+    """
+    if not folder.exists():
+        return
+    pending = [folder]
+    emptied: list[Path] = []
+    while pending:
+        current = pending.pop()
+        current.chmod(stat.S_IRWXU)
+        with os.scandir(current) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for name, is_folder in found:
+            path = current / name
+            if not is_folder:
+                path.unlink()
+            elif current == folder:
+                pending.append(path)
+            else:
+                path.chmod(stat.S_IRWXU)  # to move a folder one must be able to write in it
+                pending.append(path.rename(folder / f".rung-{len(emptied)}-{len(pending)}"))
+        emptied.append(current)
+    for path in reversed(emptied):
+        path.rmdir()
+
+
+def entries_below(folder: Path, skip: Container[str] = ()) -> Iterator[Path]:
+    """Every entry below `folder` but folders named in `skip` and what is in them.
+
+    Links are not followed; what lies too deep for a path to name is left out.
+    """
+    pending = [folder]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if is_folder and entry.name in skip:
+                    continue
+                yield Path(entry.path)
+                if is_folder:
+                    pending.append(Path(entry.path))

@@ -1,0 +1,33 @@
+"""Which Python runs the project's code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rung.config.settings import SandboxSettings
+
+
+def project_python(base: Path, settings: SandboxSettings, module: str = "") -> Path:
+    """The interpreter from the settings, else the project's virtual environment, else Rung's own.
+
+    With `module`, a virtual environment that does not have it is passed over.
+    """
+    if settings.python:
+        return Path(settings.python).expanduser()
+    for name in (".venv", "venv"):
+        python = base / name / "bin" / "python"
+        if python.exists() and (not module or _has(base / name, module)):
+            return python
+    return Path(sys.executable)
+
+
+def _has(environment: Path, module: str) -> bool:
+    folders = environment.glob("lib/python*/site-packages")
+    return any((folder / module).exists() for folder in folders)
+
+
+def import_path(root: Path) -> dict[str, str]:
+    """PYTHONPATH for a copy of the project: an editable install points at the original."""
+    source = root / "src"
+    return {"PYTHONPATH": str(source)} if source.is_dir() else {}

@@ -1,0 +1,293 @@
+"""Run one command in the best sandbox that works on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from rung.config.settings import SandboxKind, SandboxSettings
+from rung.errors import SandboxUnavailable
+from rung.validation.folders import remove_tree
+from rung.validation.sandbox import bubblewrap, confinement
+
+Backend = Literal["bubblewrap", "landlock"]
+KilledReason = Literal["", "timeout", "memory", "disk", "cancelled"]
+
+_ORDER: tuple[Backend, ...] = ("bubblewrap", "landlock")
+_HEAD_BYTES, _TAIL_BYTES = 64 * 1024, 192 * 1024
+_GRACE_S = 0.2  # for the launcher to end by itself after its deadline, before it is killed
+_PROBE_TIMEOUT_S = 10.0
+_INSTALL = (
+    "no sandbox works here, so code that a model wrote is not run. Install bubblewrap "
+    "(`apt install bubblewrap` or your system's equivalent), or use Linux 5.13 or newer "
+    "with Landlock enabled."
+)
+
+# What must hold inside, tried for real: it runs, its folder is writable, nothing else is.
+_PROBE = """
+import os, sys
+open("probe", "w").close()
+try:
+    open(sys.argv[1], "w")
+except OSError:
+    print("confined")
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxResult:
+    """How it ended. `exit_status` is negative for a signal; `output` is stdout and stderr together.
+
+    Of an output beyond 256 KiB the middle is left out. `killed_reason` is empty if it ended alone.
+    """
+
+    exit_status: int
+    output: str
+    seconds: float
+    killed_reason: KilledReason = ""
+
+    @property
+    def timed_out(self) -> bool:
+        return self.killed_reason == "timeout"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxStatus:
+    """Which sandbox is active (`None`: none works) and why: one line per sandbox that was tried."""
+
+    active: Backend | None
+    reasons: tuple[str, ...]
+
+
+class _Report(msgspec.Struct, frozen=True):
+    """The launcher's report; `failure` says why confinement failed."""
+
+    seconds: float
+    exit_status: int = 0
+    killed: KilledReason = ""
+    failure: str = ""
+
+
+_probed: dict[SandboxKind, SandboxStatus] = {}
+
+
+async def describe(kind: SandboxKind = "auto") -> SandboxStatus:
+    """Which sandbox is used for `kind`, found once per process by running something in it."""
+    if kind not in _probed:
+        reasons: list[str] = []
+        active: Backend | None = None
+        for backend in _ORDER if kind == "auto" else (kind,):
+            problem = await _problem_with(backend)
+            reasons.append(f"{backend}: {problem or 'works'}")
+            if not problem:
+                active = backend
+                break
+        _probed[kind] = SandboxStatus(active=active, reasons=tuple(reasons))
+    return _probed[kind]
+
+
+async def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    writable: Sequence[Path] = (),
+    readable: Sequence[Path] = (),
+    settings: SandboxSettings,
+    python: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+    timeout_s: float | None = None,
+) -> SandboxResult:
+    """Run `argv` confined to `writable`, `readable`, the system's programs and `python`.
+
+    `env` is added to the clean environment; `python` (default: Rung's own) comes first on PATH.
+    Every process that was started is dead on return, whether it ended, ran out of `timeout_s`
+    (default: the settings') or the awaiting task was cancelled. As root the code runs as a uid of
+    its own, which becomes the owner of what `writable` holds.
+
+    Raises SandboxUnavailable where no sandbox works, with what the user can install.
+    """
+    status = await describe(settings.kind)
+    if status.active is None:
+        raise SandboxUnavailable(f"{_INSTALL} Tried: {'; '.join(status.reasons)}.")
+    job = _Job(
+        argv=tuple(argv),
+        cwd=cwd,
+        writable=tuple(writable),
+        readable=tuple(readable),
+        settings=settings,
+        python=python or confinement.own_python(),
+        env=dict(env or {}),
+        stdin=stdin,
+        timeout_s=settings.timeout_s if timeout_s is None else timeout_s,
+    )
+    return await _run_in(status.active, job)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    argv: tuple[str, ...]
+    cwd: Path
+    writable: tuple[Path, ...]
+    readable: tuple[Path, ...]
+    settings: SandboxSettings
+    python: Path
+    env: dict[str, str]
+    stdin: str
+    timeout_s: float
+
+
+async def _problem_with(backend: Backend) -> str:
+    """Why this sandbox does not work here; empty if it does."""
+    if backend == "bubblewrap" and shutil.which("bwrap") is None:
+        return "bwrap is not installed"
+    outside = Path(tempfile.mkdtemp(prefix="rung-probe-"))
+    try:
+        return await _probe(backend, outside)
+    except SandboxUnavailable as error:
+        return str(error)
+    finally:
+        await remove_tree(outside)
+
+
+async def _probe(backend: Backend, outside: Path) -> str:
+    inside, forbidden = outside / "inside", outside / "forbidden"
+    await asyncio.to_thread(inside.mkdir)
+    python = confinement.own_python()
+    job = _Job(
+        argv=(str(python), "-I", "-c", _PROBE, str(forbidden)),
+        cwd=inside,
+        writable=(inside,),
+        readable=(),
+        settings=SandboxSettings(),
+        python=python,
+        env={},
+        stdin="",
+        timeout_s=_PROBE_TIMEOUT_S,
+    )
+    result = await _run_in(backend, job)
+    if result.exit_status != 0 or result.output.strip() != "confined":
+        return f"does not confine: {result.output.strip()[-300:] or 'no output'}"
+    wrote_inside = await asyncio.to_thread((inside / "probe").exists)
+    wrote_outside = await asyncio.to_thread(forbidden.exists)
+    return "" if wrote_inside and not wrote_outside else "does not confine: wrong files"
+
+
+async def _run_in(backend: Backend, job: _Job) -> SandboxResult:
+    private = Path(tempfile.mkdtemp(prefix="rung-run-"))
+    uid = confinement.take_uid()
+    try:
+        temporary = private / "tmp"
+        temporary.mkdir()
+        owned = (temporary, *job.writable)
+        await asyncio.to_thread(confinement.hand_over, owned, uid)
+        command, line = _launch(backend, job, temporary, uid)
+        with (private / "output").open("w+b") as output:
+            report = await _supervise(command, line, output.fileno(), job.timeout_s)
+            text = _read_capped(output.fileno())
+        return SandboxResult(
+            exit_status=report.exit_status,
+            output=text,
+            seconds=report.seconds,
+            killed_reason=report.killed,
+        )
+    finally:
+        confinement.give_back(uid)
+        await remove_tree(private)
+
+
+def _launch(
+    backend: Backend, job: _Job, temporary: Path, uid: int | None
+) -> tuple[list[str], bytes]:
+    """The command to spawn, and the job's line for its standard input."""
+    own = confinement.own_python()
+    readable = {*job.readable, *confinement.interpreter_paths(job.python)}
+    is_landlocked = backend == "landlock"
+    seen = temporary if is_landlocked else Path("/tmp")  # noqa: S108 - the inside's, not the host's
+    home = job.writable[0] if job.writable else seen
+    command = [str(own), "-I", "-S", str(confinement.LAUNCHER)]
+    if is_landlocked:
+        readable |= {*confinement.system_paths(), *map(Path, confinement.PROC_FILES)}
+    else:
+        command = bubblewrap.argv(
+            shutil.which("bwrap") or "bwrap",
+            command,
+            readable=(
+                *readable,
+                *confinement.interpreter_paths(own),
+                confinement.LAUNCHER.parent,
+            ),
+            writable=job.writable,
+            temporary=temporary,
+            is_root=uid is not None,
+        )
+    line = confinement.job(
+        job.argv,
+        cwd=job.cwd,
+        env=confinement.environment(home, seen, (job.python.parent,), job.env),
+        readable=sorted(readable),
+        writable=(*job.writable, seen),
+        settings=job.settings,
+        timeout_s=job.timeout_s,
+        stdin=job.stdin,
+        uid=uid,
+        is_landlocked=is_landlocked,
+    )
+    return command, msgspec.json.encode(line) + b"\n"
+
+
+async def _supervise(command: list[str], line: bytes, output: int, timeout_s: float) -> _Report:
+    """Start the launcher and wait for its report. Closing its input kills all that it started."""
+    launcher = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=output,
+        stderr=asyncio.subprocess.PIPE,
+        env={},
+    )
+    if launcher.stdin is None or launcher.stderr is None:
+        raise RuntimeError("the launcher was started without its pipes")
+    try:
+        launcher.stdin.write(line)
+        async with asyncio.timeout(timeout_s + _GRACE_S):
+            answer = await launcher.stderr.read()
+            await launcher.wait()
+    except TimeoutError:
+        # The code may have stopped the launcher (same uid, bubblewrap): its PID namespace goes too.
+        return _Report(seconds=timeout_s + _GRACE_S, exit_status=-9, killed="timeout")
+    finally:
+        launcher.stdin.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                await launcher.wait()
+        if launcher.returncode is None:
+            launcher.kill()
+            await launcher.wait()
+    try:
+        report = msgspec.json.decode(answer.strip().rpartition(b"\n")[2], type=_Report)
+    except msgspec.DecodeError as error:
+        said = answer.decode("utf-8", "replace").strip()[-500:]
+        raise SandboxUnavailable(f"the sandbox did not start: {said or 'no report'}") from error
+    if report.failure:
+        raise SandboxUnavailable(f"the sandbox could not confine the code: {report.failure}")
+    return report
+
+
+def _read_capped(descriptor: int) -> str:
+    """Head and tail of the output file; a byte that is not UTF-8 becomes U+FFFD."""
+    size = os.fstat(descriptor).st_size
+    if size <= _HEAD_BYTES + _TAIL_BYTES:
+        return os.pread(descriptor, size, 0).decode("utf-8", "replace")
+    head = os.pread(descriptor, _HEAD_BYTES, 0).decode("utf-8", "replace")
+    tail = os.pread(descriptor, _TAIL_BYTES, size - _TAIL_BYTES).decode("utf-8", "replace")
+    left_out = size - _HEAD_BYTES - _TAIL_BYTES
+    return f"{head}\n[{left_out} bytes left out]\n{tail}"

@@ -1,0 +1,85 @@
+"""The cost guard: nothing paid without leave, nothing beyond the budget."""
+
+from __future__ import annotations
+
+import pytest
+
+from rung.chat import Usage
+from rung.escalation.cost import CostGuard, PaidRung
+from rung.routing.models import Price
+from tests.routed import model
+
+FREE_MODEL = model("embedded/tiny", "local_tiny")
+PAID = model("cloud/haiku", "haiku", (1.0, 5.0), locality="cloud")
+UNPRICED = model("cloud/x", "haiku", None, locality="cloud")
+
+
+class Person:
+    """Answers each question as told, and remembers what was asked."""
+
+    def __init__(self, *, agrees: bool) -> None:
+        self.agrees = agrees
+        self.asked: list[PaidRung] = []
+
+    async def __call__(self, question: PaidRung) -> bool:
+        self.asked.append(question)
+        return self.agrees
+
+
+async def test_a_free_model_needs_no_leave() -> None:
+    person = Person(agrees=False)
+    guard = CostGuard("t", 0.0, "deny", person)
+    assert await guard.refusal(FREE_MODEL, "p" * 9999, 9999) is None
+    assert person.asked == []
+
+
+async def test_a_paid_model_is_asked_for_once() -> None:
+    person = Person(agrees=True)
+    guard = CostGuard("t", 1.0, "ask", person)
+    assert await guard.refusal(PAID, "prompt", 100) is None
+    assert await guard.refusal(PAID, "prompt", 100) is None
+    assert [question.model for question in person.asked] == ["cloud/haiku"]
+    assert person.asked[0].worst_case_usd >= PAID.price.cost(2, 100)  # type: ignore[union-attr]
+
+
+async def test_a_refusal_is_a_refusal() -> None:
+    guard = CostGuard("t", 1.0, "ask", Person(agrees=False))
+    assert "refused" in (await guard.refusal(PAID, "prompt", 100) or "")
+
+
+async def test_nobody_to_ask_means_no() -> None:
+    assert "--yes" in (await CostGuard("t", 1.0, "ask", None).refusal(PAID, "p", 10) or "")
+
+
+async def test_deny_asks_nobody() -> None:
+    person = Person(agrees=True)
+    assert await CostGuard("t", 1.0, "deny", person).refusal(PAID, "p", 10)
+    assert person.asked == []
+
+
+async def test_the_worst_case_must_fit_what_is_left() -> None:
+    guard = CostGuard("t", 0.001, "allow", None)
+    assert await guard.refusal(PAID, "p" * 30, 100) is None
+    guard.settle(PAID, Usage(tokens_in=10, tokens_out=100))
+    assert guard.spent_usd == pytest.approx((10 * 1.0 + 100 * 5.0) / 1e6)
+    assert "budget of $0.00" in (await guard.refusal(PAID, "p" * 30, 100) or "")
+
+
+async def test_an_unknown_price_is_not_zero() -> None:
+    refusal = await CostGuard("t", 100.0, "allow", None).refusal(UNPRICED, "p", 10)
+    assert refusal is not None
+    assert "price of cloud/x is unknown" in refusal
+    assert UNPRICED.cost_usd(Usage(tokens_in=1, tokens_out=1)) is None
+
+
+def test_the_engines_own_figure_comes_first() -> None:
+    usage = Usage(tokens_in=1000, tokens_out=1000, cost_usd=0.5)
+    assert PAID.cost_usd(usage) == 0.5
+
+
+def test_the_arithmetic_of_a_thousand_tasks() -> None:
+    """1,000 tasks of 2,000 tokens in and 1,000 out, at $0.80/$4 and at $3/$15."""
+    cheap = Price(usd_per_mtok_in=0.80, usd_per_mtok_out=4.0)
+    dear = Price(usd_per_mtok_in=3.0, usd_per_mtok_out=15.0)
+    assert 1000 * cheap.cost(2000, 1000) == pytest.approx(5.60)
+    assert 1000 * dear.cost(2000, 1000) == pytest.approx(21.00)

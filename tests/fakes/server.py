@@ -1,0 +1,249 @@
+"""One stand-in for every engine that speaks the OpenAI API. It can misbehave on demand.
+
+    async with FakeServer("lmstudio", script=[answer("Hello"), html()]) as server:
+        engine = OpenAICompatibleEngine("lm", server.settings())
+        ...
+        assert server.chats[0].body["model"] == "tiny-1b"
+
+`script` is a list (one reply per chat call; the last one stays) or a function of the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from rung.config.settings import EngineSettings, Secret
+from tests.fakes.profiles import MODEL, PROFILES, Route
+from tests.fakes.replies import Reply, answer, failure, html, tool_call
+
+__all__ = ["MODEL", "Call", "FakeServer", "Reply", "answer", "failure", "html", "tool_call"]
+
+
+@dataclass
+class Call:
+    """One request as it arrived. `is_dropped` is set when the client hung up before the end."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: dict[str, Any] = field(default_factory=dict[str, Any])
+    is_dropped: asyncio.Event = field(default_factory=asyncio.Event)
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+Script = Sequence[Reply | str] | Callable[[Call], Reply | str]
+
+
+class FakeServer:
+    """A server on a free port of 127.0.0.1, for as long as the `async with` lasts."""
+
+    def __init__(
+        self,
+        profile: str = "openai",
+        script: Script = (),
+        *,
+        api_key: str = "",
+        routes: Mapping[str, Route] | None = None,
+    ) -> None:
+        self.kind = profile
+        self.profile = PROFILES[profile]
+        self.script: Script = script
+        self.api_key = api_key
+        self.calls: list[Call] = []
+        self.routes = {**self.profile.routes, **(routes or {})}
+        self.port = 0
+        self.most_at_once = 0
+        self._running = 0
+        self._answered = 0
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def chats(self) -> list[Call]:
+        """The chat calls, in the order of their arrival."""
+        return [call for call in self.calls if call.path == "/v1/chat/completions"]
+
+    def settings(self, **changes: Any) -> EngineSettings:
+        """Settings that reach this server."""
+        known: dict[str, Any] = {
+            "kind": self.kind,
+            "base_url": self.base_url,
+            "api_key": Secret(self.api_key or ("test" if self.kind == "openrouter" else "")),
+        }
+        return EngineSettings(**{**known, **changes})
+
+    async def __aenter__(self) -> FakeServer:
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        await site.start()
+        assert site._server is not None
+        self.port = site._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Goes away, as a crashed engine does; `__aenter__` brings it back on the same port."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        call = Call(request.method, request.path, dict(request.headers))
+        self.calls.append(call)
+        is_chat = request.path == "/v1/chat/completions"
+        if is_chat:
+            call.body = await request.json()
+        if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
+            return web.json_response(self.profile.unauthorized, status=401)
+        if not is_chat:
+            return _fixed(self.routes.get(request.path, self.profile.unknown))
+        self._running += 1
+        self.most_at_once = max(self.most_at_once, self._running)
+        try:
+            return await self._chat(request, call, self._next_reply(call))
+        except (asyncio.CancelledError, ConnectionError):
+            call.is_dropped.set()
+            raise
+        finally:
+            self._running -= 1
+            call.is_over.set()
+
+    def _next_reply(self, call: Call) -> Reply:
+        if callable(self.script):
+            reply = self.script(call)
+        elif self.script:
+            reply = self.script[min(self._answered, len(self.script) - 1)]
+        else:
+            reply = answer("Hello from the stand-in.")
+        self._answered += 1
+        return answer(reply) if isinstance(reply, str) else reply
+
+    async def _chat(self, request: web.Request, call: Call, reply: Reply) -> web.StreamResponse:
+        await asyncio.sleep(reply.first_after_s)
+        if reply.status != 200 or reply.body is not None:
+            return _raw(reply)
+        if not (reply.is_streamed and call.body.get("stream")):
+            return web.json_response(_whole(reply, call, self.profile.reasoning_field))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response.headers.update(reply.headers)
+        await response.prepare(request)
+        pinging = asyncio.create_task(_ping(response, reply.ping_every_s))
+        try:
+            await self._stream(request, response, call, reply)
+        finally:
+            pinging.cancel()
+            with suppress(asyncio.CancelledError, ConnectionError):
+                await pinging
+        return response
+
+    async def _stream(
+        self, request: web.Request, response: web.StreamResponse, call: Call, reply: Reply
+    ) -> None:
+        events = reply.raw_events or tuple(
+            b"data: " + json.dumps(event).encode() + b"\n\n"
+            for event in _events(reply, call, self.profile.reasoning_field)
+        )
+        for number, event in enumerate(events):
+            if reply.stall_after == number:
+                await asyncio.Event().wait()
+            if reply.drop_after == number:
+                assert request.transport is not None
+                request.transport.abort()
+                return
+            if reply.error_after == number:
+                await response.write(
+                    b"data: " + json.dumps({"error": reply.error}).encode() + b"\n\n"
+                )
+                return
+            await response.write(event)
+            await asyncio.sleep(reply.between_s)
+        if reply.has_end_marker and not reply.raw_events:
+            await response.write(b"data: [DONE]\n\n")
+
+
+async def _ping(response: web.StreamResponse, every_s: float) -> None:
+    while every_s > 0:
+        await asyncio.sleep(every_s)
+        await response.write(b": PROCESSING\n\n")
+
+
+def _fixed(route: Route) -> web.Response:
+    if isinstance(route.content, str):
+        return web.Response(text=route.content, status=route.status)
+    return web.json_response(route.content, status=route.status)
+
+
+def _raw(reply: Reply) -> web.Response:
+    if isinstance(reply.body, bytes | str):
+        body = reply.body.encode() if isinstance(reply.body, str) else reply.body
+    else:
+        body = json.dumps(reply.body).encode()
+    headers = {"Content-Type": reply.content_type or "application/json", **reply.headers}
+    return web.Response(body=body, status=reply.status, headers=headers)
+
+
+def _usage(reply: Reply) -> dict[str, Any]:
+    words = len((reply.text or "").split())
+    default = {"prompt_tokens": 7, "completion_tokens": words, "total_tokens": 7 + words}
+    return dict(reply.usage) if reply.usage is not None else default
+
+
+def _events(reply: Reply, call: Call, reasoning_field: str) -> list[dict[str, Any]]:
+    head = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1_790_000_000,
+        "model": reply.model or call.body["model"],
+    }
+
+    def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+        return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+    events = [chunk({"role": "assistant", "content": None})]
+    name = reply.reasoning_field or reasoning_field
+    events += [chunk({name: word}) for word in _words(reply.reasoning)]
+    events += [chunk({"content": word}) for word in _words(reply.text or "")]
+    events += [chunk({"tool_calls": [call]}) for call in reply.tool_calls]
+    if reply.finish_reason is not None:
+        events.append(chunk({}, reply.finish_reason))
+    events.append({**head, "choices": [], "usage": _usage(reply), **reply.extra})
+    return events
+
+
+def _whole(reply: Reply, call: Call, reasoning_field: str) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": reply.text}
+    if reply.reasoning:
+        message[reply.reasoning_field or reasoning_field] = reply.reasoning
+    if reply.tool_calls:
+        message["tool_calls"] = list(reply.tool_calls)
+    choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": reply.model or call.body["model"],
+        "choices": [choice],
+        "usage": _usage(reply),
+        **reply.extra,
+    }
+
+
+def _words(text: str) -> list[str]:
+    """The text in pieces that join to it again."""
+    words = text.split(" ")
+    return [word if number == 0 else f" {word}" for number, word in enumerate(words) if text]

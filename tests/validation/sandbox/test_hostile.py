@@ -1,0 +1,334 @@
+"""Every attack, against every sandbox, as root where the tests run as root and as a normal user.
+
+What counts is the state of the host afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rung.config.settings import SandboxSettings
+from rung.validation import sandbox
+from rung.validation.sandbox import SandboxResult
+
+ATTACKS = Path(__file__).parent / "hostile.py"
+KINDS = ("bubblewrap", "landlock")
+
+
+@pytest.fixture(params=KINDS)
+async def kind(request: pytest.FixtureRequest) -> str:
+    status = await sandbox.describe(request.param)
+    if status.active is None:
+        pytest.skip("; ".join(status.reasons))
+    return request.param
+
+
+class Attack:
+    """Runs one attack in a folder of its own and keeps what it printed."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind, self.folder = kind, folder
+
+    async def __call__(self, name: str, *arguments: object, **limits: float) -> SandboxResult:
+        settings = {"timeout_s": 10.0, "memory_mib": 256, "processes": 32, "file_mib": 8} | limits
+        return await sandbox.run(
+            ["python", "-I", str(self.folder / "hostile.py"), name, *map(str, arguments)],
+            cwd=self.folder,
+            writable=[self.folder],
+            settings=SandboxSettings(kind=self.kind, **settings),  # type: ignore[arg-type]
+        )
+
+
+@pytest.fixture
+def attack(kind: str, tmp_path: Path) -> Attack:
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    shutil.copy(ATTACKS, folder)
+    return Attack(kind, folder)
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder beside the writable one, as the user's project is."""
+    folder = tmp_path / "outside"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    return folder
+
+
+@pytest.fixture
+def home_file() -> Iterator[Path]:
+    path = Path.home() / f".rung-test-{secrets.token_hex(8)}"
+    path.write_text("the secret")
+    path.chmod(0o644)
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def is_running(mark: str) -> bool:
+    """Whether any process on the host has `mark` in its command line."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "cmdline").read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+async def test_nothing_is_written_outside(attack: Attack, outside: Path) -> None:
+    name = f"rung-{secrets.token_hex(8)}"
+    targets = [folder / name for folder in (Path.home(), Path("/etc"), Path("/tmp"), outside)]
+    for target in targets:
+        await attack("write", target)
+    assert not [target for target in targets if os.path.lexists(target)]
+    assert (attack.folder / "mine").exists()
+
+
+async def test_files_outside_are_not_changed(attack: Attack, outside: Path) -> None:
+    victim = outside / "victim"
+    victim.write_text("untouched")
+    victim.chmod(0o666)
+    before = victim.stat()
+    await attack("change", victim)
+    after = victim.stat()
+    assert victim.read_text() == "untouched"
+    assert (after.st_mode, after.st_mtime_ns, after.st_uid) == (
+        before.st_mode,
+        before.st_mtime_ns,
+        before.st_uid,
+    )
+    assert os.listxattr(victim) == []
+
+
+async def test_secrets_in_home_and_beside_the_project_cannot_be_read(
+    attack: Attack, home_file: Path, outside: Path
+) -> None:
+    (outside / "secret").write_text("the secret")
+    for path in (home_file, outside / "secret", Path("/etc/passwd"), Path("/etc/shadow")):
+        assert "READ" not in (await attack("read", path)).output
+    assert "LISTED" not in (await attack("listing", outside)).output
+
+
+async def test_the_environment_holds_nothing_of_the_users(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNG_TEST_API_KEY", "the secret")
+    output = (await attack("environment")).output
+    assert "ENV" in output
+    assert "RUNG_TEST_API_KEY" not in output
+
+
+async def test_the_code_runs_without_root_and_without_capabilities(attack: Attack) -> None:
+    output = (await attack("identity")).output
+    assert "UID 0" not in output
+    effective = output.partition("CapEff: ")[2].split()[0]
+    # CAP_DAC_READ_SEARCH alone, where Landlock limits what there is to read.
+    assert int(effective, 16) in ((0, 1 << 2) if attack.kind == "landlock" else (0,))
+    assert "NoNewPrivs: 1" in output
+
+
+class Listener:
+    """Accepts on the host and remembers whatever arrives."""
+
+    def __init__(self, family: int, type_: int, address: object) -> None:
+        self.received: list[bytes] = []
+        self.socket = socket.socket(family, type_)
+        self.socket.bind(address)  # type: ignore[arg-type]
+        if type_ == socket.SOCK_STREAM:
+            self.socket.listen()
+        self.socket.setblocking(False)
+
+    def arrivals(self) -> int:
+        """How many connections or packets are waiting."""
+        count = 0
+        while True:
+            try:
+                if self.socket.type & socket.SOCK_DGRAM:
+                    self.socket.recv(100)
+                else:
+                    self.socket.accept()[0].close()
+            except BlockingIOError:
+                return count
+            count += 1
+
+
+@pytest.mark.parametrize(
+    ("name", "type_"), [("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)]
+)
+async def test_no_packet_reaches_the_hosts_loopback(
+    attack: Attack, name: str, type_: socket.SocketKind
+) -> None:
+    listener = Listener(socket.AF_INET, type_, ("127.0.0.1", 0))
+    with listener.socket:
+        await attack(name, listener.socket.getsockname()[1])
+        assert listener.arrivals() == 0
+
+
+async def test_unix_sockets_of_the_host_cannot_be_reached(attack: Attack) -> None:
+    folder = Path("/tmp") / f"rung-{secrets.token_hex(6)}"
+    folder.mkdir(mode=0o755)
+    abstract = f"rung-{secrets.token_hex(8)}"
+    try:
+        by_path = Listener(socket.AF_UNIX, socket.SOCK_STREAM, str(folder / "stream"))
+        datagram = Listener(socket.AF_UNIX, socket.SOCK_DGRAM, str(folder / "datagram"))
+        hidden = Listener(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + abstract)
+        for path in folder.iterdir():
+            path.chmod(0o777)
+        with by_path.socket, datagram.socket, hidden.socket:
+            await attack("unix", folder / "stream")
+            await attack("unix_datagram", folder / "datagram")
+            await attack("unix", "@" + abstract)
+            assert [each.arrivals() for each in (by_path, datagram, hidden)] == [0, 0, 0]
+    finally:
+        shutil.rmtree(folder)
+
+
+async def test_processes_of_the_host_get_no_signal_and_keep_their_limits(attack: Attack) -> None:
+    with subprocess.Popen(["sleep", "600"]) as victim:
+        try:
+            await attack("kill", victim.pid)
+            output = (await attack("other_limits", victim.pid)).output
+            assert victim.poll() is None
+            assert "LIMITED" not in output
+            assert "RENICED" not in output
+        finally:
+            victim.kill()
+
+
+async def test_forks_are_bounded(attack: Attack) -> None:
+    output = (await attack("forks", processes=32)).output
+    assert 1 <= int(output.split()[1]) <= 32
+
+
+async def test_a_fork_bomb_leaves_nothing_behind(attack: Attack) -> None:
+    mark = secrets.token_hex(8)
+    result = await attack("fork_bomb", mark, timeout_s=1.5)
+    assert result.timed_out
+    assert not is_running(mark)
+
+
+async def test_memory_is_bounded(attack: Attack) -> None:
+    result = await attack("memory", memory_mib=128)
+    assert "HOARDED" not in result.output
+
+
+async def test_shared_memory_is_bounded_too(attack: Attack) -> None:
+    result = await attack("shared_memory", memory_mib=128)
+    assert result.killed_reason == "memory"
+
+
+async def test_a_file_cannot_grow_beyond_its_limit(attack: Attack) -> None:
+    await attack("huge_file", file_mib=8)
+    assert (attack.folder / "huge").stat().st_size <= 8 * 1024 * 1024
+
+
+async def test_a_daemon_dies_with_the_run(attack: Attack) -> None:
+    mark = secrets.token_hex(8)
+    result = await attack("daemon", mark)
+    assert result.exit_status == 0
+    assert not is_running(mark)
+
+
+async def test_a_hanging_run_ends_at_its_deadline_with_all_it_started(attack: Attack) -> None:
+    mark = secrets.token_hex(8)
+    result = await attack("hang", mark, timeout_s=1.0)
+    assert result.timed_out
+    assert not is_running(mark)
+
+
+async def test_cancelling_kills_everything_at_once(attack: Attack) -> None:
+    mark = secrets.token_hex(8)
+    running = asyncio.create_task(attack("hang", mark, timeout_s=60.0))
+    while not is_running(mark):
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not is_running(mark)
+
+
+async def test_stopping_the_launcher_does_not_stop_the_clock(attack: Attack) -> None:
+    result = await attack("stop_parent", timeout_s=1.0)
+    assert result.timed_out or result.exit_status != 0
+
+
+async def test_a_flood_of_output_is_cut(attack: Attack) -> None:
+    result = await attack("flood", file_mib=8)
+    assert len(result.output) < 300_000
+    assert "bytes left out" in result.output
+
+
+async def test_the_report_cannot_be_forged(attack: Attack) -> None:
+    result = await attack("forge_report")
+    assert result.exit_status == 9
+
+
+async def test_no_namespace_can_be_made_and_nothing_mounted(attack: Attack) -> None:
+    output = (await attack("namespaces")).output
+    assert "UNSHARED" not in output
+    assert "MOUNTED" not in output
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the attack names x86-64 calls")
+async def test_dangerous_system_calls_are_refused(attack: Attack) -> None:
+    output = (await attack("calls")).output.split()
+    answers = dict(zip(output[::2], output[1::2], strict=True))
+    assert answers == {"ptrace": "1", "bpf": "1", "io_uring": "38", "keyctl": "1"}
+
+
+@pytest.mark.parametrize("name", ["deep_folders", "locked_folder"])
+async def test_folders_made_to_resist_are_removed(
+    attack: Attack, name: str, tmp_path: Path
+) -> None:
+    from rung.validation.folders import remove_tree
+
+    await attack(name)
+    assert (await attack("ordinary")).exit_status == 0
+    await remove_tree(attack.folder)
+    assert not attack.folder.exists()
+
+
+async def test_honest_code_is_not_in_the_way(attack: Attack) -> None:
+    result = await attack("ordinary")
+    assert result.output.split() == ["child", "KILLED", "-9"], result.output
+    assert result.exit_status == 0
+
+
+async def test_everything_dies_when_rung_is_killed(attack: Attack) -> None:
+    """Rung itself gets SIGKILL in mid-run; the launcher sees its input end."""
+    mark = secrets.token_hex(8)
+    script = (
+        "import asyncio, sys; from pathlib import Path; from rung.validation import sandbox;"
+        "from rung.config.settings import SandboxSettings;"
+        "folder = Path(sys.argv[1]);"
+        "asyncio.run(sandbox.run(['python', '-I', str(folder / 'hostile.py'), 'hang', sys.argv[3]],"
+        "cwd=folder, writable=[folder], settings=SandboxSettings(kind=sys.argv[2])))"
+    )
+    arguments = [sys.executable, "-c", script, str(attack.folder), attack.kind, mark]
+    with subprocess.Popen(arguments) as rung:
+        started = threading.Event()
+        while not started.is_set():
+            if (attack.folder / "mine").exists() and is_running(f"sleep(600)\0{mark}"):
+                started.set()
+            assert rung.poll() is None
+            await asyncio.sleep(0.01)
+        rung.send_signal(signal.SIGKILL)
+        rung.wait()
+    deadline = time.monotonic() + 20
+    while is_running(mark) and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+    assert not is_running(mark)
