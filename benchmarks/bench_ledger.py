@@ -13,12 +13,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from rung import Rung
+from rung import Message, Rung
+from rung.chat import ChatRequest
 from rung.config.load import load
 from rung.config.settings import LedgerSettings, Settings
+from rung.ledger.ledger import Ledger
+from rung.routing.calls import Calls, Label
+from rung.routing.models import RoutedModel
 
 CALLS = 200
 TOKENS = 8
+MODEL = "embedded/smollm2-135m"
 PROMPT = "Count from one to ten."
 
 
@@ -28,30 +33,40 @@ def settings(folder: Path, url: str) -> Settings:
     )
 
 
-async def one_call(rung: Rung) -> float:
+async def one_call(calls: Calls, model: RoutedModel) -> float:
+    request = ChatRequest(
+        model=model.info.id,
+        messages=(Message(role="user", content=PROMPT),),
+        max_tokens=TOKENS,
+        temperature=0.0,
+    )
     started = time.perf_counter()
-    await rung.ask(PROMPT, model="embedded/smollm2-135m", max_tokens=TOKENS, temperature=0.0)
+    await calls.complete(model, request, Label())
     return time.perf_counter() - started
 
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as name:
-        off_settings, on_settings = settings(Path(name), "off"), settings(Path(name), "")
-        async with Rung(off_settings) as off, Rung(on_settings) as on:
-            # One engine for both: two model processes would compete for the same cores.
-            shared = next(engine for engine in off.router.engines if engine.kind == "embedded")
-            on.router.use_engine(shared)
+        folder = Path(name)
+        off_settings, on_settings = settings(folder, "off"), settings(folder, "")
+        ledger = Ledger.open(on_settings.ledger, folder)
+        async with Rung(off_settings) as rung:
+            model = await rung.router.find(MODEL)
+            on, off = Calls(ledger, on_settings), Calls(rung.ledger, off_settings)
             for _ in range(5):
-                await one_call(off)
-                await one_call(on)
+                await one_call(off, model)
+                await one_call(on, model)
             pairs: list[tuple[float, float]] = []
             for _ in range(CALLS):
                 if random.random() < 0.5:
-                    first = await one_call(on)
-                    pairs.append((first, await one_call(off)))
+                    first = await one_call(on, model)
+                    pairs.append((first, await one_call(off, model)))
                 else:
-                    first = await one_call(off)
-                    pairs.append((await one_call(on), first))
+                    first = await one_call(off, model)
+                    pairs.append((await one_call(on, model), first))
+            await ledger.flush(10)
+            assert len(await ledger.calls(10_000)) == CALLS + 5
+        await ledger.close()
     print_result(pairs)
 
 

@@ -21,11 +21,12 @@ from rung.escalation.review import Reviews
 from rung.escalation.task import Classification, Outcome, Task
 from rung.health import ledger_health, models_health, system_health
 from rung.ledger.ledger import Ledger
+from rung.models.catalogue import catalogue
 from rung.models.progress import PullProgress
 from rung.models.pull import pull
 from rung.models.store import InstalledModel, ModelStore
 from rung.routing.calls import Calls, Label
-from rung.routing.models import RoutedModel
+from rung.routing.models import ModelRow, RoutedModel
 from rung.routing.registry import build_engines
 from rung.routing.router import FALLBACK_KINDS, Router
 from rung.structured.validate import check_schema
@@ -149,12 +150,30 @@ class Rung:
             check_arguments(check, base)
         async with (
             Workspace(base) as workspace,
-            workspace.scratch(candidate.files) as scratch,
+            workspace.attempt(candidate.files) as scratch,
         ):
-            context = CheckContext(
-                base=workspace.base, scratch=scratch, sandbox=self.settings.sandbox
-            )
+            context = CheckContext(base=base, scratch=scratch, sandbox=self.settings.sandbox)
             return await run_checks(parsed, candidate, context)
+
+    async def list_models(self) -> list[ModelRow]:
+        """The models of all engines, weakest tier first, then those that can be pulled."""
+        rows = [model.row for model in await self.router.models()]
+        known = {row.model for row in rows}
+        return rows + [
+            ModelRow(
+                model=f"embedded/{entry.id}",
+                tier=entry.tier or None,
+                state="pullable",
+                locality="local",
+                size_bytes=entry.size_bytes,
+                context_tokens=entry.context_tokens,
+                quantization=entry.quantization,
+                usd_per_mtok_in=0.0,
+                usd_per_mtok_out=0.0,
+            )
+            for entry in catalogue().values()
+            if f"embedded/{entry.id}" not in known
+        ]
 
     async def health(self, part: Literal["lm", "db", "system"], *, probe: bool = False) -> Any:
         """`{ok, mode, details}` of models, database or system. See `rung.health`."""

@@ -58,14 +58,14 @@ async def ledger_health(ledger: Ledger) -> dict[str, Any]:
 
 async def system_health(settings: Settings) -> dict[str, Any]:
     """Sandbox, memory and disk: what decides whether work can be checked and models kept."""
-    sandbox = await describe(settings.sandbox)
+    sandbox = await describe(settings.sandbox.kind)
     free = shutil.disk_usage(_existing(settings.data_dir)).free
     memory = available_memory_bytes()
     return {
-        "ok": sandbox.is_available,
-        "mode": sandbox.name,
+        "ok": sandbox.active is not None,
+        "mode": f"sandbox {sandbox.active or 'unavailable'}",
         "details": {
-            "sandbox": sandbox.reason,
+            "sandbox": "; ".join(sandbox.reasons),
             "memory": f"{memory / 1e9:.1f} GB available" if memory else "unknown",
             "disk": f"{free / 1e9:.1f} GB free in {settings.data_dir}",
             "python": f"{platform.python_version()} ({sys.executable})",

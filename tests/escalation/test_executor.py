@@ -16,11 +16,12 @@ from tests.fakes.server import failure, html
 from tests.ladder import BIG, BROKEN, GOOD, SMALL, WRONG, ladder, project
 
 CHAIN = [SMALL, BIG]
+WITH_TESTS = ["syntax", "tests:tests"]
 
 
 def add_task(root: Path, **changes: object) -> Task:
     fields: dict[str, object] = {
-        "checks": ["syntax", "tests:tests"],
+        "checks": ["syntax", "cmd:grep -q 'a + b' sums.py"],
         "out": ["sums.py"],
         "chain": CHAIN,
         "root": root,
@@ -29,13 +30,13 @@ def add_task(root: Path, **changes: object) -> Task:
 
 
 def verdicts(outcome: Outcome, n: int) -> list[tuple[str, str]]:
-    return [(v.validator, v.result) for v in outcome.attempts[n - 1].verdicts]
+    return [(v.validator.split(":")[0], v.result) for v in outcome.attempts[n - 1].verdicts]
 
 
 async def test_a_passing_answer_is_verified_and_nothing_climbs(tmp_path: Path) -> None:
     root = project(tmp_path)
     async with ladder(tmp_path) as it:
-        outcome = await it.rung.execute(add_task(root))
+        outcome = await it.rung.execute(add_task(root, checks=WITH_TESTS))
         assert outcome.status == "verified"
         assert outcome.files == {"sums.py": "def add(a, b):\n    return a + b\n"}
         assert (outcome.engine, outcome.tier) == ("small", "local_fast")
@@ -50,7 +51,8 @@ async def test_a_passing_answer_is_verified_and_nothing_climbs(tmp_path: Path) -
 async def test_a_failure_is_retried_with_the_evidence_and_then_climbs(tmp_path: Path) -> None:
     events: list[Event] = []
     async with ladder(tmp_path, small=[BROKEN, WRONG]) as it:
-        outcome = await it.rung.execute(add_task(project(tmp_path)), on_event=events.append)
+        task = add_task(project(tmp_path), checks=WITH_TESTS)
+        outcome = await it.rung.execute(task, on_event=events.append)
         assert outcome.status == "verified"
         assert outcome.engine == "big"
         assert verdicts(outcome, 1) == [("syntax", "fail")]

@@ -58,6 +58,7 @@ class FakeServer:
         self.api_key = api_key
         self.calls: list[Call] = []
         self.routes = {**self.profile.routes, **(routes or {})}
+        self.public_paths: set[str] = set()
         self.port = 0
         self.most_at_once = 0
         self._running = 0
@@ -108,7 +109,7 @@ class FakeServer:
         is_chat = request.path == "/v1/chat/completions"
         if is_chat:
             call.body = await request.json()
-        if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
+        if not self._is_allowed(request):
             return web.json_response(self.profile.unauthorized, status=401)
         if not is_chat:
             return _fixed(self.routes.get(request.path, self.profile.unknown))
@@ -122,6 +123,10 @@ class FakeServer:
         finally:
             self._running -= 1
             call.is_over.set()
+
+    def _is_allowed(self, request: web.Request) -> bool:
+        needs_key = bool(self.api_key) and request.path not in self.public_paths
+        return not needs_key or request.headers.get("Authorization") == f"Bearer {self.api_key}"
 
     def _next_reply(self, call: Call) -> Reply:
         if callable(self.script):

@@ -13,7 +13,7 @@ from tests.postgres import postgres, postgres_url  # noqa: F401
 
 @dataclass(frozen=True)
 class Place:
-    """Where a test's ledger is. Every `open` is a new ledger on the same data, as after a restart."""
+    """Where a test's ledger is. Every `open` is one more ledger on the same data."""
 
     mode: str
     url: str

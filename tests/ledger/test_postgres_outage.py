@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from rung.errors import LedgerError
+from rung.ledger.lost import LostRows
 from tests.ledger.conftest import Place
 from tests.ledger.samples import call, review
 from tests.postgres import PostgresServer
@@ -79,7 +81,7 @@ async def test_a_server_that_hangs_blocks_neither_recording_nor_health_nor_closi
         assert not health.ok and health.pending_rows == 100
         assert health.last_error == "no answer within 2 s"
         await ledger.close(timeout_s=0.2)
-        assert (await ledger.health()).lost_rows == 100
+        assert LostRows(place.data_dir / "ledger-lost.json").count().lost_rows == 100
     finally:
         server.resume()
 
@@ -108,6 +110,28 @@ async def test_what_could_not_be_written_is_counted_and_later_told_once(
     assert (await third.health()).lost_rows == 3
     await third.close()
     assert len(await third.audit()) == 1
+
+
+async def test_rows_wait_while_the_database_is_read_only(
+    server: PostgresServer, place: Place
+) -> None:
+    ledger = place.open()
+    assert (await ledger.health()).ok
+    await ledger.close()
+    name = place.url.rpartition("/")[2]
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        ledger = place.open()
+        ledger.record(call())
+        assert not await ledger.flush(0.3)
+        health = await ledger.health()
+        assert not health.ok and "read-only" in (health.last_error or "")
+        assert (health.pending_rows, health.lost_rows) == (1, 0)
+        assert await ledger.calls() == []
+        admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = off')
+    assert await ledger.flush(30)
+    assert len(await ledger.calls()) == 1
+    await ledger.close()
 
 
 async def test_the_oldest_rows_give_way_when_the_queue_is_full(
@@ -188,3 +212,15 @@ async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
         target.write(data)
         await target.drain()
     target.close()
+
+
+async def test_a_transaction_that_this_server_has_never_seen_was_not_committed(
+    place: Place,
+) -> None:
+    """After a restore or a failover the numbers may begin again."""
+    ledger = place.open()
+    assert (await ledger.health()).ok
+    store = ledger._store
+    assert store is not None
+    assert not store.was_committed(str(2**40))
+    await ledger.close()

@@ -11,14 +11,15 @@ from rung.cli.do_task import approver
 from rung.cli.models import pull_model
 from rung.cli.progress import Progress
 from rung.cli.run import run
-from rung.escalation.task import Outcome
+from rung.escalation.task import Outcome, Task
 from rung.escalation.task_file import load_task
 from rung.facade import Rung
 
 
 def run_demo(folder: Path, starter: str, *, agrees: bool) -> int:
     """0 where at least one task was verified and none failed, else 1."""
-    outcomes = run(_run(folder, starter, agrees))
+    tasks = [load_task(path) for path in sorted(folder.glob("*/task.toml"))]
+    outcomes = run(_run(tasks, starter, agrees))
     counts = {status: [o.status for o in outcomes].count(status) for status in _statuses(outcomes)}
     console = Console(stderr=True, highlight=False)
     console.print(
@@ -36,12 +37,11 @@ def _statuses(outcomes: list[Outcome]) -> list[str]:
     return list(dict.fromkeys(outcome.status for outcome in outcomes))
 
 
-async def _run(folder: Path, starter: str, agrees: bool) -> list[Outcome]:
+async def _run(tasks: list[Task], starter: str, agrees: bool) -> list[Outcome]:
     await pull_model(starter, is_quiet=False)
     outcomes: list[Outcome] = []
     async with Rung() as rung:
-        for path in sorted(folder.glob("*/task.toml")):
-            task = load_task(path)
+        for task in tasks:
             click.secho(f"\n▶ {' '.join(task.text.split())}", bold=True, fg="cyan", err=True)
             progress = Progress(is_quiet=False)
             with progress:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Literal, cast
 
 import click
 
-PARTS = ("lm", "db", "system")
+Part = Literal["lm", "db", "system"]
+PARTS: tuple[Part, ...] = ("lm", "db", "system")
 
 
 @click.command(epilog="Exit status: 0 when all that was asked for is well, else 1.")
 @click.argument("part", required=False, type=click.Choice(PARTS))
 @click.option("--probe", is_flag=True, help="Also ask each engine for one token; may load a model.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(part: str | None, probe: bool, as_json: bool) -> None:
+def command(part: Part | None, probe: bool, as_json: bool) -> None:
     """Say whether models (lm), database (db) and system are well; all three by default.
 
     Four levels for each engine: it answers, it lists its model, has it loaded, and, with --probe,
@@ -30,7 +31,7 @@ def command(part: str | None, probe: bool, as_json: bool) -> None:
     sys.exit(0 if all(item["ok"] for item in report.values()) else 1)
 
 
-async def _report(parts: tuple[str, ...], probe: bool) -> dict[str, dict[str, Any]]:
+async def _report(parts: tuple[Part, ...], probe: bool) -> dict[str, dict[str, Any]]:
     from rung.facade import Rung
 
     async with Rung() as rung:
@@ -43,7 +44,7 @@ def _show(report: dict[str, dict[str, Any]]) -> None:
         click.echo(f"{mark} {click.style(part, bold=True):<8} {item['mode']}")
         for name, detail in item["details"].items():
             if isinstance(detail, dict):
-                click.echo(f"    {name:<12} {_levels(detail)}")
+                click.echo(f"    {name:<12} {_levels(cast('dict[str, dict[str, Any]]', detail))}")
             elif detail not in (None, ""):
                 click.echo(f"    {name:<12} {detail}")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from rung.models.store import InstalledModel
+    from rung.routing.models import ModelRow
 
 
 @click.group()
@@ -28,15 +30,15 @@ def list_(as_json: bool) -> None:
     from rung.cli.table import number, print_table, size
 
     print_table(
-        ["model", "tier", "state", "size>", "context>", "quantization", "price in/out per Mtok>"],
+        ["model", "tier", "state", "size>", "context>", "quantization", "$/Mtok in/out>"],
         [
             (
-                str(row["model"]),
-                str(row["tier"] or "–"),
-                str(row["state"]),
-                size(row["size_bytes"]),
-                number(row["context_tokens"]),
-                str(row["quantization"] or "–"),
+                row.model,
+                row.tier or "–",
+                _state(row),
+                size(row.size_bytes),
+                number(row.context_tokens),
+                row.quantization or "–",
                 _price(row),
             )
             for row in rows
@@ -50,7 +52,8 @@ def list_(as_json: bool) -> None:
 def pull(model_id: str, quiet: bool) -> None:
     """Fetch MODEL_ID of the catalogue, verify it, and put it into the model store.
 
-    A model that is there and whole is not fetched again.
+    MODEL_ID may also be the path of a .gguf file on this machine; its name becomes the model's.
+    A model that is there and whole is not fetched again. See `rung models list`.
     """
     from rung.cli.run import run
 
@@ -86,6 +89,7 @@ async def pull_model(model_id: str, *, is_quiet: bool) -> InstalledModel:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from rung.config.load import load
+    from rung.models.file_source import describe_file
     from rung.models.progress import PullProgress
     from rung.models.pull import pull as fetch
     from rung.models.store import ModelStore
@@ -107,54 +111,25 @@ async def pull_model(model_id: str, *, is_quiet: bool) -> InstalledModel:
                 bars[now.phase] = bar.add_task(f"{model_id} · {now.phase}", total=now.total_bytes)
             bar.update(bars[now.phase], completed=now.done_bytes, total=now.total_bytes)  # type: ignore[arg-type]
 
-        return await fetch(model_id, store, on_progress)
+        wanted = await describe_file(Path(model_id)) if model_id.endswith(".gguf") else model_id
+        return await fetch(wanted, store, on_progress)
 
 
-async def _rows() -> list[dict[str, object]]:
+async def _rows() -> list[ModelRow]:
     from rung.facade import Rung
-    from rung.models.catalogue import catalogue
 
     async with Rung() as rung:
-        found = [
-            {
-                "model": model.name,
-                "tier": model.tier or None,
-                "state": _state(model.info.is_loaded, model.locality),
-                "size_bytes": model.info.size_bytes,
-                "context_tokens": model.info.context_tokens,
-                "quantization": model.info.quantization,
-                "locality": model.locality,
-                "usd_per_mtok_in": model.price.usd_per_mtok_in if model.price else None,
-                "usd_per_mtok_out": model.price.usd_per_mtok_out if model.price else None,
-            }
-            for model in await rung.router.models()
-        ]
-        known = {row["model"] for row in found}
-        return found + [
-            {
-                "model": f"embedded/{entry.id}",
-                "tier": entry.tier,
-                "state": f"can be pulled: rung models pull {entry.id}",
-                "size_bytes": entry.size_bytes,
-                "context_tokens": entry.context_tokens,
-                "quantization": entry.quantization,
-                "locality": "local",
-                "usd_per_mtok_in": 0.0,
-                "usd_per_mtok_out": 0.0,
-            }
-            for entry in catalogue().values()
-            if f"embedded/{entry.id}" not in known
-        ]
+        return await rung.list_models()
 
 
-def _state(is_loaded: bool | None, locality: str) -> str:
-    if locality == "cloud":
-        return "available"
-    return "loaded" if is_loaded else "installed"
+def _state(row: ModelRow) -> str:
+    if row.state != "pullable":
+        return row.state
+    return f"rung models pull {row.model.partition('/')[2]}"
 
 
-def _price(row: dict[str, object]) -> str:
-    price_in, price_out = row["usd_per_mtok_in"], row["usd_per_mtok_out"]
+def _price(row: ModelRow) -> str:
+    price_in, price_out = row.usd_per_mtok_in, row.usd_per_mtok_out
     if price_in is None or price_out is None:
         return "unknown"
     return "free" if not price_in and not price_out else f"${price_in:g}/${price_out:g}"

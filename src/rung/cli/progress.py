@@ -6,7 +6,7 @@ Progress goes to stderr and the answer to stdout, so that a pipe gets the answer
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -64,7 +64,7 @@ class Progress:
         self._still()
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> Generator[None]:
         """No status line while the user is asked something."""
         self._still()
         yield

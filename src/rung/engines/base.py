@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from rung.chat import ChatRequest, Chunk, Completion, Health, Locality, ModelInfo
 from rung.errors import EngineError
@@ -52,6 +52,12 @@ class Engine(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Give everything back: connections, processes. May be called more than once."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def complete(self, request: ChatRequest) -> Completion:
         """The whole answer. Raises `EngineError`."""

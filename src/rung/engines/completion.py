@@ -21,6 +21,10 @@ def conclude(
     Reasoning without text is let through where a schema was asked: some engines put the object
     itself there (LM Studio bug 1698), and `structured` can recover it.
     """
+    if answer.finish == "error":
+        raise origin.error(
+            "server_error", "the engine broke off its answer with finish reason error", status=200
+        )
     is_empty = not answer.text.strip() and not answer.tool_calls
     if is_empty and not (request.schema is not None and answer.reasoning):
         raise empty_error(answer, origin)
@@ -69,10 +73,6 @@ def empty_error(answer: Answer, origin: Origin) -> EngineError:
     if answer.refusal or answer.finish == "content_filter":
         said = f": {answer.refusal[:200]}" if answer.refusal else " without saying why"
         return origin.error("refused", f"the model or its provider refused{said}", status=200)
-    if answer.finish == "error":
-        return origin.error(
-            "server_error", "the engine broke off its answer with finish reason error", status=200
-        )
     if answer.reasoning and answer.finish == "length":
         cause = (
             "the model spent its whole token budget on reasoning and wrote no answer; "

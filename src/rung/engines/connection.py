@@ -148,7 +148,7 @@ def connection_error(origin: Origin, error: Exception) -> EngineError:
     at = origin.base_url
     advice = f"; {origin.advice}" if origin.advice else ""
     match error:
-        case aiohttp.InvalidURL():
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return origin.error(
                 "unconfigured", f"base_url {at!r} is not a URL; it looks like http://HOST:PORT/v1"
             )

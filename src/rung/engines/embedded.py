@@ -79,6 +79,11 @@ class EmbeddedEngine(Engine):
         return self._process.pid if self._process is not None and self._process.is_alive else None
 
     @property
+    def in_flight(self) -> int:
+        """How many requests the model is answering."""
+        return self._busy
+
+    @property
     def loaded_model(self) -> str | None:
         """The model that is loaded."""
         process = self._process

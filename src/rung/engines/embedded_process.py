@@ -214,6 +214,10 @@ class ModelProcess:
             )
         if self._is_stopped:
             return self._origin.error("cancelled", "the engine was closed while it started")
+        status = self._process.returncode if self._process is not None else None
+        if status is not None and status < 0:
+            kind = "timeout" if -status == signal.SIGALRM else "unreachable"
+            return self._origin.error(kind, f"the model's process {self.epitaph()} while it loaded")
         # The first line is the cause; the others say which functions gave up because of it.
         cause = next(iter(self._stderr_lines()), f"its process {self.epitaph()}")
         if _OUT_OF_MEMORY.search(cause):

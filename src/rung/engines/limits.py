@@ -50,11 +50,11 @@ def is_deep(document: object, limit: int = MAX_DEPTH) -> bool:
     """Whether a JSON value is nested more than `limit` levels deep."""
     level: list[object] = [document]
     for _ in range(limit + 1):
+        if not any(isinstance(value, dict | list) for value in level):
+            return False
         level = [
             child for value in level for child in (*as_object(value).values(), *as_list(value))
         ]
-        if not level:
-            return False
     return True
 
 

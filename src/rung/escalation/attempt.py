@@ -156,15 +156,17 @@ class Attempter:
         if plan.task.schema is not None:
             verdicts.append(_schema_verdict(candidate, plan.task.schema))
         if not any(verdict.result == "fail" for verdict in verdicts):
-            async with self._workspace.scratch(candidate.files) as scratch:
+            async with self._workspace.attempt(candidate.files) as scratch:
                 checker = pick_checker(plan.row, plan.chain, rung)
                 context = CheckContext(
-                    base=self._workspace.base,
+                    base=plan.root,
                     scratch=scratch,
                     sandbox=self._settings.sandbox,
                     judge=self._judge(n, checker),
+                    checker_confidence=self._settings.escalation.checker_confidence,
                 )
                 verdicts += await run_checks(plan.checks, candidate, context)
+                verdicts += plan.missing
         for verdict in verdicts:
             self._on_event(Checked(n=n, verdict=verdict))
         return tuple(verdicts), candidate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +72,7 @@ class Executor:
                 classification=plan.classification,
                 chain=[model.name for model in plan.chain],
                 checker=checker.name if checker else None,
-                checks=_check_names(plan),
+                checks=plan.check_names,
             )
         )
         try:
@@ -155,18 +155,13 @@ class Executor:
 
 
 @asynccontextmanager
-async def _project(plan: Plan) -> AsyncIterator[Path]:
+async def _project(plan: Plan) -> AsyncGenerator[Path]:
     """The project, or an empty folder where no check looks at it: nobody's home is copied."""
     if plan.needs_project:
         yield plan.root
         return
     with tempfile.TemporaryDirectory(prefix="rung-empty-") as empty:
         yield Path(empty)
-
-
-def _check_names(plan: Plan) -> Sequence[str]:
-    names = [check.spec for check in plan.checks]
-    return ["schema", *names] if plan.task.schema is not None else names
 
 
 def _messages(plan: Plan, finished: Sequence[Finished], step: Next) -> tuple[Message, ...]:

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Literal, cast
+from typing import Literal
+
+import msgspec
 
 from rung.config.schema import nearest
 from rung.config.settings import MatrixRow
@@ -35,10 +37,7 @@ class Row:
 def default_matrix() -> Mapping[TaskType, Row]:
     """The packaged table."""
     text = resources.files("rung.escalation").joinpath("matrix.toml").read_text(encoding="utf-8")
-    return {
-        kind: Row(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        for kind, row in cast("dict[TaskType, dict[str, object]]", tomllib.loads(text)).items()
-    }
+    return msgspec.convert(tomllib.loads(text), dict[TaskType, Row])
 
 
 def matrix(overrides: Mapping[str, MatrixRow]) -> Mapping[TaskType, Row]:

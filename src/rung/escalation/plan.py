@@ -1,10 +1,10 @@
-"""What a task will be tried with: type, chain, checker, checks; decided before any model is asked."""
+"""What a task will be tried with; all of it is decided before any model is asked."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from rung.config.settings import Settings
@@ -18,11 +18,12 @@ from rung.routing.models import RoutedModel
 from rung.routing.router import Router
 from rung.structured.validate import check_schema
 from rung.validation.languages import of_path
-from rung.validation.paths import UnsafePath, safe_path
+from rung.validation.paths import UnsafePathError, safe_path
 from rung.validation.registry import check_arguments, parse_check
-from rung.validation.verdict import Check
+from rung.validation.verdict import Check, Verdict
 
 CRITERION = "It does what the task asks, completely and correctly, and nothing else."
+SEMANTIC = Check(kind="semantic", argument=CRITERION)
 TEST_FOLDERS = ("tests", "test")
 MAX_FILE_BYTES = 2_000_000
 
@@ -32,7 +33,8 @@ class Plan:
     """A task made ready.
 
     `base` holds the given files' contents by path relative to `root`; `before` the SHA-256 of
-    every file that the worker may write, as it was (`None`: there was none).
+    every file that the worker may write, as it was (`None`: there was none); `missing` what the
+    task's type wants checked and this project has nothing for.
     """
 
     task_id: str
@@ -44,6 +46,13 @@ class Plan:
     row: Row
     chain: tuple[RoutedModel, ...]
     checks: tuple[Check, ...]
+    missing: tuple[Verdict, ...] = ()
+
+    @property
+    def check_names(self) -> list[str]:
+        """Everything that decides, in words: the schema first, then the checks."""
+        names = [check.spec for check in self.checks] + [item.validator for item in self.missing]
+        return ["schema", *names] if self.task.schema is not None else names
 
     @property
     def needs_project(self) -> bool:
@@ -68,10 +77,11 @@ async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
         check_schema(task.schema)
     classification = classification_of(task)
     row = matrix(settings.matrix)[classification.type]
-    checks = chosen_checks(task, row, root)
+    if not row.checker and any(spec.startswith("semantic") for spec in task.checks):
+        row = replace(row, checker="same")
+    checks, missing = chosen_checks(task, row, root)
     for check in checks:
-        if check.argument or check.kind != "tests":
-            check_arguments(check, root)
+        check_arguments(check, root)
     return Plan(
         task_id=secrets.token_hex(8),
         task=task,
@@ -82,6 +92,7 @@ async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
         row=row,
         chain=await chain_of(task, row, router),
         checks=checks,
+        missing=missing,
     )
 
 
@@ -90,7 +101,7 @@ def check_paths(root: Path, paths: Sequence[str]) -> None:
     for path in paths:
         try:
             safe_path(root, path)
-        except UnsafePath as error:
+        except UnsafePathError as error:
             raise UsageError(str(error)) from None
 
 
@@ -120,29 +131,36 @@ async def chain_of(task: Task, row: Row, router: Router) -> tuple[RoutedModel, .
     return tuple(dict.fromkeys(chain))
 
 
-def chosen_checks(task: Task, row: Row, root: Path) -> tuple[Check, ...]:
-    """The task's own checks, else the row's, made concrete for this task."""
+def chosen_checks(
+    task: Task, row: Row, root: Path
+) -> tuple[tuple[Check, ...], tuple[Verdict, ...]]:
+    """The task's own checks, else the row's made concrete; and what there is nothing for."""
     if task.checks:
-        return tuple(parse_check(spec) for spec in task.checks)
+        return tuple(parse_check(spec) for spec in task.checks), ()
     if form_of(task) == "object":
-        return tuple(_semantic(task) for kind in row.checks if kind == "semantic")
-    return tuple(check for kind in row.checks for check in _default_check(kind, task, root))
+        return tuple(SEMANTIC for kind in row.checks if kind == "semantic"), ()
+    found = [_default_check(kind, task, root) for kind in row.checks]
+    return (
+        tuple(item for item in found if isinstance(item, Check)),
+        tuple(item for item in found if isinstance(item, Verdict)),
+    )
 
 
-def _default_check(kind: str, task: Task, root: Path) -> tuple[Check, ...]:
+def _default_check(kind: str, task: Task, root: Path) -> Check | Verdict | None:
     paths = (*task.out, *task.files)
     if kind == "semantic":
-        return (_semantic(task),)
+        return SEMANTIC
     if kind in ("syntax", "compile") and paths and not any(of_path(path) for path in paths):
-        return ()
+        return None
     if kind == "tests":
-        folder = next((name for name in TEST_FOLDERS if (root / name).is_dir()), "")
-        return (Check(kind="tests", argument=folder),) if paths else ()
-    return (Check(kind=kind),)
-
-
-def _semantic(task: Task) -> Check:
-    return Check(kind="semantic", argument=CRITERION)
+        if not paths:
+            return None
+        folder = next((name for name in TEST_FOLDERS if (root / name).is_dir()), None)
+        if folder is None:
+            advice = "the project has no tests folder; name what to run with --check tests:PATH"
+            return Verdict(validator="tests", result="unavailable", evidence=advice)
+        return Check(kind="tests", argument=folder)
+    return Check(kind=kind)
 
 
 def read_text(root: Path, path: str) -> str:

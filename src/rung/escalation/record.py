@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 
-from rung.config.settings import Settings
+from rung.config.settings import Settings, StoreContent
 from rung.errors import LedgerError
 from rung.escalation.attempt import Finished
 from rung.escalation.cost import Approve, PaidRung
@@ -27,7 +28,7 @@ class Recorder:
     def __init__(self, ledger: Ledger, plan: Plan, settings: Settings) -> None:
         self._ledger = ledger
         self._plan = plan
-        self._policy = settings.ledger.store_content
+        self._policy: StoreContent = settings.ledger.store_content
 
     def attempt(self, attempt: Attempt) -> None:
         row = AttemptRow(task_id=self._plan.task_id, **msgspec.to_builtins(attempt))
@@ -102,8 +103,8 @@ class Recorder:
             checker=checker.name if checker else None,
             outcome=status,
             attempts=len(attempts),
-            escalations=sum(a != b for a, b in zip(models, models[1:], strict=False)),
-            validation_method="+".join(check.kind for check in plan.checks),
+            escalations=sum(a != b for a, b in pairwise(models)),
+            validation_method="+".join(plan.check_names),
             latency_ms=seconds * 1000,
             tokens_in=sum(attempt.tokens_in or 0 for attempt in attempts),
             tokens_out=sum(attempt.tokens_out or 0 for attempt in attempts),

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 import msgspec
-from sqlalchemy import Column, Float, Integer
+from sqlalchemy import Column, Double, Integer
 from sqlalchemy.types import JSON
 
 from rung.ledger.rows import Row
@@ -33,19 +33,23 @@ class Encoded(NamedTuple):
 
 
 def encode(row: Row) -> Encoded:
-    """The values of a row's columns, without an `id` that the database is to give.
+    """The values of a row's columns, without the `id`: that is for the database to give.
 
     `TypeError` for a number or a time that is none: SQLite would store it and mislead its readers.
     """
+    if type(row) not in TABLE_OF:
+        raise TypeError(f"not a row of the ledger: {type(row).__name__}")
     values: dict[str, Any] = {}
     is_mended = False
     for name, encode_value in _ENCODERS[type(row)].items():
         value = getattr(row, name)
         if value is None:
-            if name != "id":
-                values[name] = None
+            values[name] = None
             continue
-        values[name], was_mended = encode_value(value)
+        try:
+            values[name], was_mended = encode_value(value)
+        except TypeError as error:
+            raise TypeError(f"{TABLE_OF[type(row)].name}.{name}: {error}") from None
         is_mended |= was_mended
     return Encoded(values, is_mended)
 
@@ -115,12 +119,12 @@ def _safe_repr(value: object) -> str:
 def _encoder_of(column: Column[Any]) -> Callable[[object], tuple[Any, bool]]:
     if isinstance(column.type, JSON):
         return _json_text
-    if isinstance(column.type, Integer | Float):
+    if isinstance(column.type, Integer | Double):
         return _number
     return _time if isinstance(column.type, UtcDateTime) else _text
 
 
 _ENCODERS = {
-    row_type: {column.name: _encoder_of(column) for column in table.columns}
+    row_type: {c.name: _encoder_of(c) for c in table.columns if not c.primary_key}
     for row_type, table in TABLE_OF.items()
 }

@@ -149,15 +149,12 @@ class Ledger:
             )
         return await self._write(self._store, lambda connection: reviews.add(connection, item))
 
-    async def decide_review(
-        self, review_id: int, state: Decision, note: str = "", actor: str = "user"
-    ) -> ReviewItem:
+    async def decide_review(self, review_id: int, state: Decision, note: str = "") -> ReviewItem:
         """Decide an open item, once; returns it decided. `LedgerError` if it is not open."""
         if self._store is None:
             raise reviews.unknown(review_id)
         return await self._write(
-            self._store,
-            lambda connection: reviews.decide(connection, review_id, state, note, actor),
+            self._store, lambda connection: reviews.decide(connection, review_id, state, note)
         )
 
     async def _ping(self) -> tuple[str | None, str | None]:

@@ -62,12 +62,16 @@ def _run_alembic(connection: Connection) -> None:
     # Imported here: Alembic costs more than everything else that a start does.
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     with as_file(files("rung.ledger") / "migrations") as folder:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise LedgerError(f"the ledger's tables cannot be migrated: {error}") from error
 
 
 def _is_missing_table(error: DBAPIError) -> bool:

@@ -96,7 +96,7 @@ class Outbox:
         return self._stop_at is not None
 
     def stop(self, timeout_s: float) -> None:
-        """From now on nothing lingers, and `may_retry` ends after `timeout_s`, or an earlier one."""
+        """Nothing lingers from now on, and `may_retry` ends after the shortest `timeout_s`."""
         with self._changed:
             stop_at = time.monotonic() + timeout_s
             self._stop_at = min(stop_at, self._stop_at or stop_at)

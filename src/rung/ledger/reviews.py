@@ -7,8 +7,8 @@ from sqlalchemy import Connection, insert, update
 from rung.errors import LedgerError
 from rung.ledger.encode import encode, mend_text
 from rung.ledger.readers import read_rows, table_rows
-from rung.ledger.rows import AuditRow, Decision, ReviewItem, ReviewState, now
-from rung.ledger.tables import audit_event, review_item
+from rung.ledger.rows import Decision, ReviewItem, ReviewState, now
+from rung.ledger.tables import review_item
 
 
 def add(connection: Connection, item: ReviewItem) -> int:
@@ -30,15 +30,12 @@ def get(connection: Connection, review_id: int) -> ReviewItem | None:
     return next(iter(read_rows(connection, ReviewItem, query)), None)
 
 
-def decide(
-    connection: Connection, review_id: int, state: Decision, note: str, actor: str
-) -> ReviewItem:
-    """The decided item. The decision and its audit event are one transaction."""
-    decided_at = now()
+def decide(connection: Connection, review_id: int, state: Decision, note: str) -> ReviewItem:
+    """The decided item. Of two who decide at once, the database lets one through."""
     changed = connection.execute(
         update(review_item)
         .where(review_item.c.id == review_id, review_item.c.state == "open")
-        .values(state=state, decided_at=decided_at, note=mend_text(note))
+        .values(state=state, decided_at=now(), note=mend_text(note))
     )
     item = get(connection, review_id)
     if item is None:
@@ -48,14 +45,6 @@ def decide(
             f"review {review_id} was already {item.state} at {item.decided_at:%Y-%m-%d %H:%M} UTC; "
             "a decision stands"
         )
-    event = AuditRow(
-        kind=f"review_{state}",
-        at=decided_at,
-        task_id=item.task_id,
-        actor=actor,
-        details={"review": review_id, "note": note},
-    )
-    connection.execute(insert(audit_event), encode(event).values)
     return item
 
 

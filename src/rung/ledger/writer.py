@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Table
-from sqlalchemy.exc import SQLAlchemyError
 
-from rung.errors import LedgerError
 from rung.ledger.encode import encode
 from rung.ledger.lost import LostRows
 from rung.ledger.outbox import Outbox
@@ -46,10 +44,12 @@ class Writer:
     def stop(self, timeout_s: float) -> None:
         """Write what is queued, for at most `timeout_s`; count the rest as lost."""
         self._outbox.stop(timeout_s)
-        self._thread.join(timeout_s)
-        self._outbox.close()
-        self._lost.save()
-        # Only now: Ctrl-C in the middle of a `close` leaves the rest to the exit.
+        try:
+            self._thread.join(timeout_s)
+        finally:  # also when Ctrl-C ends the wait
+            self._outbox.close()
+            self._lost.save()
+        # Only now: a `close` that is itself cut off leaves the rest to the exit.
         atexit.unregister(self.stop)
 
     def _run(self) -> None:
@@ -88,7 +88,7 @@ class Writer:
             try:
                 values, is_mended = encode(row)
             except Exception as error:  # noqa: BLE001 - foreign values; one row, and counted
-                self._reject(f"{type(row).__name__}: {describe(error)}")
+                self._outbox.settle_lost(1, describe(error))
             else:
                 lines.append((TABLE_OF[type(row)], values))
                 self.mended_rows += is_mended
@@ -114,19 +114,15 @@ class Writer:
     def _without_poison(self, lines: list[_Line], error: Exception) -> list[list[_Line]]:
         """Halve, until the row that the database refuses is alone."""
         if len(lines) == 1:
-            self._reject(f"{lines[0][0].name}: {describe(error)}")
+            self._outbox.settle_lost(1, f"{lines[0][0].name}: {describe(error)}")
             return []
         middle = len(lines) // 2
         return [lines[:middle], lines[middle:]]
 
-    def _reject(self, error: str) -> None:
-        self._outbox.settle_lost(1, error)
-
     def _report_lost(self) -> None:
         try:
             self._lost.report(self._write_report)
-        except (SQLAlchemyError, LedgerError, OSError):
-            # The count is safe, and `report` still owes it: it is told after the next batch.
+        except Exception:  # noqa: BLE001 - the count is safe, and is told after the next batch
             return
 
     def _write_report(self, rows: int, error: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Calls:
 
     async def stream(
         self, model: RoutedModel, request: ChatRequest, label: Label
-    ) -> AsyncIterator[Chunk]:
+    ) -> AsyncGenerator[Chunk, None]:
         """The engine's stream, passed through. Raises EngineError."""
         started = time.monotonic()
         completion: Completion | None = None

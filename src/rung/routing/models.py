@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
 
 from rung.chat import Locality, ModelInfo, Usage
 from rung.config.settings import ModelSettings
@@ -20,6 +23,24 @@ class Price:
 
     def cost(self, tokens_in: int, tokens_out: int) -> float:
         return (tokens_in * self.usd_per_mtok_in + tokens_out * self.usd_per_mtok_out) / 1e6
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the list of models, as every door prints it.
+
+    `state` is `loaded`, `installed`, `available` (in the cloud) or `pullable`. A price of `None`
+    is unknown, not zero.
+    """
+
+    model: str
+    tier: str | None
+    state: Literal["loaded", "installed", "available", "pullable"]
+    locality: Locality
+    size_bytes: int | None = None
+    context_tokens: int | None = None
+    quantization: str | None = None
+    usd_per_mtok_in: float | None = None
+    usd_per_mtok_out: float | None = None
 
 
 FREE = Price(usd_per_mtok_in=0.0, usd_per_mtok_out=0.0)
@@ -49,11 +70,27 @@ class RoutedModel:
         return self.engine.locality
 
     @property
+    def row(self) -> ModelRow:
+        """How the list of models shows it."""
+        is_cloud = self.locality == "cloud"
+        return ModelRow(
+            model=self.name,
+            tier=self.tier or None,
+            state="available" if is_cloud else "loaded" if self.info.is_loaded else "installed",
+            locality=self.locality,
+            size_bytes=self.info.size_bytes,
+            context_tokens=self.info.context_tokens,
+            quantization=self.info.quantization,
+            usd_per_mtok_in=self.price.usd_per_mtok_in if self.price else None,
+            usd_per_mtok_out=self.price.usd_per_mtok_out if self.price else None,
+        )
+
+    @property
     def is_free(self) -> bool:
         return self.price is not None and self.price == FREE
 
     def cost_usd(self, usage: Usage) -> float | None:
-        """What a call cost: the engine's own figure, else by price; `None` where neither is known."""
+        """The engine's own figure, else by price; `None` where neither is known."""
         if usage.cost_usd is not None:
             return usage.cost_usd
         if self.is_free:
@@ -96,6 +133,4 @@ def _price(declared: ModelSettings, is_cloud: bool) -> Price | None:
 def _with_context(info: ModelInfo, context_tokens: int | None) -> ModelInfo:
     if context_tokens is None:
         return info
-    import msgspec
-
     return msgspec.structs.replace(info, context_tokens=context_tokens)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rung.chat import ModelInfo
-from rung.config.settings import Settings
+from rung.config.settings import EngineKind, Settings
 from rung.engines.base import Engine
 from rung.engines.discovery import default_ports, discover
 from rung.engines.embedded import EmbeddedEngine
@@ -32,7 +32,9 @@ async def build_engines(settings: Settings, store: ModelStore) -> list[Engine]:
             engines.append(OpenAICompatibleEngine(name, engine))
     if settings.discover:
         configured = {engine.kind for engine in settings.engines.values() if not engine.api_key}
-        ports = {kind: port for kind, port in default_ports().items() if kind not in configured}
+        ports: dict[EngineKind, int] = {
+            kind: port for kind, port in default_ports().items() if kind not in configured
+        }
         found = await discover(ports)
         engines += [OpenAICompatibleEngine(item.name, item.settings) for item in found]
     return engines

@@ -19,8 +19,10 @@ from rung.structured.shapes import json_key
 Case = tuple[Site, ...]
 
 MAX_CASES = 16
+MAX_NEGATION = 3
 MAX_VISITS = 20_000
 
+_REFERENCES = frozenset({"$ref", "$recursiveRef", "$dynamicRef"})
 _CONDITIONS = frozenset({"not", "if", "dependencies", "dependentRequired", "dependentSchemas"})
 _OPPOSITE_BOUNDS: dict[str, Callable[[Any], JsonObject]] = {
     "minimum": lambda n: {"type": "number", "exclusiveMaximum": n},
@@ -103,7 +105,7 @@ class Cases:
 
     def _reference(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
         target = self._references.follow(site, value)
-        if target.trail.count(target.trail[-1]) > self._recursion + 1:
+        if self._is_cut(target):
             self._relax(pointer, f"recursion is cut at depth {self._recursion}")
             return []
         return self._site(target, pointer)
@@ -124,7 +126,7 @@ class Cases:
                 for j, other in enumerate(unfolded)
                 if i != j and not all(self._clash(a, b) for a in own for b in other)
             ]
-            cases += self._all([own, *(self._negation(rival, None) for rival in rivals)], None)
+            cases += self._all([own, *map(self._negation, rivals)], None)
         if not cases or self._is_loose:
             self._relax(pointer, "oneOf: that only one branch matches is not enforced")
             return [case for own in unfolded for case in own]
@@ -136,7 +138,7 @@ class Cases:
             return [()]  # read off by whoever lists the values of this case
         if inner.schema is True or inner.schema == {}:
             return []
-        outside = self._negation(inner, pointer)
+        outside = self._negation(inner)
         if not outside:
             self._relax(pointer, "not: is not enforced")
             return [()]
@@ -149,7 +151,7 @@ class Cases:
         otherwise = self._site(self._references.inside(site, schema.get("else", True)), pointer)
         met = self._all([self._site(condition, pointer), then], pointer)
         # What satisfies both branches is right whether or not the condition is met.
-        unmet = self._negation(condition, pointer) or then
+        unmet = self._negation(condition) or then
         return met + self._all([unmet, otherwise], pointer)
 
     def _dependencies(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
@@ -160,23 +162,29 @@ class Cases:
             factors.append(self._any([self._references.inside(site, wanted), absent], pointer))
         return self._all(factors, pointer)
 
-    def _negation(self, site: Site, pointer: str | None) -> list[Case]:
+    def _negation(self, site: Site, depth: int = MAX_NEGATION) -> list[Case]:
         """Cases of which each makes `site` fail: some of all there are, or none if unknown."""
         schema = site.schema
-        if isinstance(schema, bool):
-            return [] if schema else [()]
-        failures: list[Any] = []
+        if isinstance(schema, bool) or depth == 0:
+            return [()] if schema is False else []
+        for keyword in _REFERENCES & schema.keys():
+            # What stands beside a reference does not count in older drafts, so it is not negated.
+            target = self._references.follow(site, schema[keyword])
+            return [] if self._is_cut(target) else self._negation(target, depth - 1)
+        cases: list[Case] = []
         for keyword, value in schema.items():
-            if keyword in ("$ref", "$recursiveRef", "$dynamicRef"):
-                target = self._references.follow(site, value)
-                if target.trail.count(target.trail[-1]) <= self._recursion + 1:
-                    return self._negation(target, pointer)
-            failures += self._failures(site, keyword, value, pointer)
-        sites = [self._references.inside(site, failure) for failure in failures]
-        return self._any(sites, pointer)[:MAX_CASES]
+            for failure in self._failures(site, keyword, value, depth):
+                cases += self._site(self._references.inside(site, failure), None)
+            if len(cases) >= MAX_CASES:
+                break
+        return cases[:MAX_CASES]
 
-    def _failures(self, site: Site, keyword: str, value: Any, pointer: str | None) -> list[Any]:
+    def _failures(self, site: Site, keyword: str, value: Any, depth: int) -> list[Any]:
         """Schemas of what fails one keyword."""
+
+        def can_fail(schema: Any) -> bool:
+            return bool(self._negation(self._references.inside(site, schema), depth - 1))
+
         if keyword == "not":
             return [value]
         if keyword in ("enum", "const"):
@@ -189,23 +197,23 @@ class Cases:
         if keyword == "required":
             return [{"type": "object", "properties": {name: False}} for name in _list(value)]
         if keyword == "allOf":
-            return [{"not": sub} for sub in _list(value) if self._can_fail(site, sub, pointer)]
+            return [{"not": sub} for sub in _list(value) if can_fail(sub)]
         if keyword == "anyOf":
             branches = _list(value)
-            can_all_fail = all(self._can_fail(site, sub, pointer) for sub in branches)
+            can_all_fail = all(map(can_fail, branches))
             return [{"allOf": [{"not": sub} for sub in branches]}] if can_all_fail else []
         if keyword == "properties" and isinstance(value, dict):
             return [
                 {"type": "object", "required": [name], "properties": {name: {"not": sub}}}
                 for name, sub in cast(JsonObject, value).items()
-                if self._can_fail(site, sub, pointer)
+                if can_fail(sub)
             ]
         if keyword in _OPPOSITE_BOUNDS and isinstance(value, int | float):
             return [_OPPOSITE_BOUNDS[keyword](value)]
         return []
 
-    def _can_fail(self, site: Site, schema: Any, pointer: str | None) -> bool:
-        return bool(self._negation(self._references.inside(site, schema), pointer))
+    def _is_cut(self, target: Site) -> bool:
+        return target.trail.count(target.trail[-1]) > self._recursion + 1
 
     def _clash(self, a: Case, b: Case, depth: int = 2) -> bool:
         """Whether it is certain that `a` and `b` cannot hold together."""
@@ -236,7 +244,7 @@ class Cases:
         return self.of(subs, None)
 
 
-_COMBINATORS: dict[str, Callable[[Cases, Site, Any, str], list[Case]]] = {
+_COMBINATORS: dict[str, Callable[[Cases, Site, Any, str | None], list[Case]]] = {
     "$ref": Cases._reference,  # pyright: ignore[reportPrivateUsage]
     "$recursiveRef": Cases._reference,  # pyright: ignore[reportPrivateUsage]
     "$dynamicRef": Cases._reference,  # pyright: ignore[reportPrivateUsage]

@@ -14,7 +14,7 @@ from rung.chat import JsonObject
 from rung.errors import SchemaError
 from rung.structured import keywords
 from rung.structured.cases import Case, Cases, TooLargeError
-from rung.structured.references import References, Schema, Site, schemas_of
+from rung.structured.references import References, Schema, Site, escaped, schemas_of
 from rung.structured.shapes import Anything, Array, Object, Property, Shape, Values, union
 from rung.structured.validate import is_valid_under
 
@@ -31,28 +31,34 @@ class NormalForm(NamedTuple):
 
     shape: Shape
     relaxed: tuple[str, ...]
+    is_recursive: bool
 
 
-def normal_form(schema: Schema) -> NormalForm:
-    """The normal form of a checked schema; raises `SchemaError` if nothing can satisfy it."""
-    return _normal_form(json.dumps(schema))
+def normal_form(schema: Schema, recursion: int = RECURSION) -> NormalForm:
+    """The normal form of a checked schema; raises `SchemaError` if nothing can satisfy it.
+
+    References are followed into themselves `recursion` times, or less where that gets too large.
+    """
+    return _normal_form(json.dumps(schema), recursion)
 
 
 @lru_cache(maxsize=128)
-def _normal_form(text: str) -> NormalForm:
+def _normal_form(text: str, recursion: int) -> NormalForm:
     references = References(json.loads(text))
+    # Most schemas are done by the first; the others are for those that explode.
+    attempts = [*((depth, True) for depth in range(recursion, -1, -1)), (0, False)]
     is_too_large = False
     for is_loose in (False, True):
-        # Most schemas are done by the first; the others are for those that explode.
-        for recursion, has_optional in ((RECURSION, True), (1, True), (0, True), (0, False)):
-            builder = _Builder(references, recursion, has_optional, is_loose)
+        for depth, has_optional in attempts:
+            builder = _Builder(references, depth, has_optional, is_loose)
             try:
                 shape = builder.build([references.root], "", 0)
             except TooLargeError:
                 is_too_large = True
                 continue
             if shape is not None:
-                return NormalForm(shape, tuple(builder.relaxed))
+                is_recursive = any("recursion is cut" in what for what in builder.relaxed)
+                return NormalForm(shape, tuple(builder.relaxed), is_recursive)
             break
     if is_too_large:
         raise SchemaError("the schema is too large: it unfolds into too many parts")
@@ -189,7 +195,7 @@ class _Builder:
             is_required = name in required
             if not is_required and (room <= 0 or not self._has_optional):
                 continue
-            place = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+            place = f"{pointer}/{escaped(name)}"
             shape = self.build(self._property_sites(case, name, place), place, depth + 1)
             if shape is not None:
                 properties.append(Property(name, shape, is_required, self._note(case, name)))
@@ -218,10 +224,11 @@ class _Builder:
             if not subs:
                 subs = [schema.get("additionalProperties", True)]
                 subs += [] if is_declared else [schema.get("unevaluatedProperties", True)]
-            is_allowed = is_valid_under(name, schema.get("propertyNames", True))
-            if is_allowed is None:
-                self._relax(pointer, "propertyNames: is not enforced")
-            subs.append(is_allowed is not False)
+            if "propertyNames" in schema:
+                is_allowed = is_valid_under(name, schema["propertyNames"])
+                if is_allowed is None:
+                    self._relax(pointer, "propertyNames: is not enforced")
+                subs.append(is_allowed is not False)
             sites += [self._references.inside(site, sub) for sub in subs]
         return sites
 

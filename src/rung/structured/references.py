@@ -44,15 +44,14 @@ class References:
         draft = document.get("$schema") if isinstance(document, dict) else None
         # Before draft 6 the keyword was "id", which later drafts leave to the user.
         self._id = "id" if isinstance(draft, str) and "draft-04" in draft else "$id"
-        self.root = self._enter(document, "")
-        for schema, base in self._objects(document, ""):
+        self.root = Site(document, self._base(document, ""))
+        for schema, base, _ in self._objects():
             self._register(schema, base)
 
     def inside(self, site: Site, schema: Any) -> Site:
         """A subschema of `site`; what is no schema (an unknown keyword's value) asks nothing."""
         found = cast(Schema, schema) if isinstance(schema, dict | bool) else True
-        entered = self._enter(found, site.base)
-        return Site(found, entered.base, site.trail)
+        return Site(found, self._base(found, site.base), site.trail)
 
     def follow(self, site: Site, reference: Any) -> Site:
         """What `reference` means at `site`; raises `SchemaError` if it is nowhere or remote."""
@@ -71,10 +70,20 @@ class References:
             raise SchemaError(f"$ref {reference!r} leads to something that is not a schema")
         return Site(cast(Schema, found), base, (*site.trail, f"{url}#{fragment}"))
 
+    def broken(self) -> str | None:
+        """The first reference that leads nowhere, as `JSON Pointer: why`, if there is one."""
+        for schema, base, pointer in self._objects():
+            if isinstance(schema.get("$ref"), str):
+                try:
+                    self.follow(Site(schema, base), schema["$ref"])
+                except SchemaError as error:
+                    return f"{pointer or '/'}: {error}"
+        return None
+
     def _point(self, url: str, pointer: str, reference: str) -> tuple[Any, str]:
         """The value at a JSON Pointer (RFC 6901), and the base URI there."""
         value: Any = self._resources[url]
-        base = self._enter(value, url).base
+        base = self._base(value, url)
         for token in pointer.split("/")[1:]:
             key = unquote(token).replace("~1", "/").replace("~0", "~")
             if isinstance(value, dict) and key in value:
@@ -83,15 +92,15 @@ class References:
                 value = cast("list[Any]", value)[int(key)]
             else:
                 raise SchemaError(f"$ref {reference!r}: there is no {key!r} at its end")
-            base = self._enter(value, base).base
+            base = self._base(value, base)
         return value, base
 
-    def _enter(self, schema: Any, base: str) -> Site:
-        found = cast(JsonObject, schema) if isinstance(schema, dict) else {}
-        name = found.get(self._id)
+    def _base(self, schema: Any, base: str) -> str:
+        """The base URI inside `schema`, which may name itself."""
+        name = cast(JsonObject, schema).get(self._id) if isinstance(schema, dict) else None
         if isinstance(name, str) and not name.startswith("#"):
-            base = _target(base, name)[0]
-        return Site(cast(Schema, schema), base)
+            return _target(base, name)[0]
+        return base
 
     def _register(self, schema: JsonObject, base: str) -> None:
         self._resources.setdefault(base, schema)
@@ -103,18 +112,25 @@ class References:
             if isinstance(anchor, str):
                 self._anchors.setdefault((base, anchor), (schema, base))
 
-    def _objects(self, value: Any, base: str) -> Iterator[tuple[JsonObject, str]]:
-        """Every object that may be a schema, with its own base URI, outermost first."""
-        pending: deque[tuple[Any, str]] = deque([(value, base)])
+    def _objects(self) -> Iterator[tuple[JsonObject, str, str]]:
+        """Every object that may be a schema, with its base URI and pointer, outermost first."""
+        pending: deque[tuple[Any, str, str]] = deque([(self.root.schema, "", "")])
         while pending:
-            current, base = pending.popleft()
-            if isinstance(current, dict):
-                found = cast(JsonObject, current)
-                base = self._enter(found, base).base
-                yield found, base
-                pending += [(v, base) for k, v in found.items() if k not in _DATA]
-            elif isinstance(current, list):
-                pending += [(v, base) for v in cast("list[Any]", current)]
+            value, base, pointer = pending.popleft()
+            parts: list[tuple[str, Any]] = []
+            if isinstance(value, dict):
+                found = cast(JsonObject, value)
+                base = self._base(found, base)
+                yield found, base, pointer
+                parts = [(key, part) for key, part in found.items() if key not in _DATA]
+            elif isinstance(value, list):
+                parts = [(str(i), part) for i, part in enumerate(cast("list[Any]", value))]
+            pending += [(part, base, f"{pointer}/{escaped(key)}") for key, part in parts]
+
+
+def escaped(key: str) -> str:
+    """A key as a token of a JSON Pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _target(base: str, reference: str) -> tuple[str, str]:

@@ -193,7 +193,7 @@ class _Parser:
             else:
                 ranges += low
                 if any(first != last for first, last in low):
-                    alphabet = _ASCII  # engines differ on what \\w and the like have beyond it
+                    alphabet = _ASCII  # engines differ on what \w and the like have beyond it
         return _chars(_outside(tuple(ranges), alphabet) if is_negated else tuple(ranges))
 
     def _member(self) -> Ranges:

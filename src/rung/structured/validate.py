@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from itertools import islice
+from typing import cast
 
 import jsonschema_rs
 from jsonschema_rs import Draft4Validator, Draft7Validator, ReferencingError, ValidationError
@@ -12,11 +13,12 @@ from jsonschema_rs import Draft4Validator, Draft7Validator, ReferencingError, Va
 from rung.chat import JsonObject
 from rung.errors import SchemaError
 from rung.structured.parse import nesting
-from rung.structured.references import Schema
+from rung.structured.references import References, Schema, escaped
 
 MAX_VIOLATIONS = 20
 MAX_NESTING = 100
 _MAX_MESSAGE_CHARACTERS = 300
+_MAX_BRANCHES = 4
 
 # What only an older draft allows, by the keyword at which the newest one fails, for schemas that
 # do not say their draft.
@@ -94,11 +96,11 @@ def _validator(text: str) -> jsonschema_rs.Validator:
         keyword = error.instance_path[-1] if error.instance_path else None
         older = _OLDER.get(str(keyword))
         if older is None or (isinstance(schema, dict) and "$schema" in schema):
-            raise SchemaError(_complaint(error)) from error
+            raise SchemaError(_complaint(error, schema)) from error
     try:
         return _compiled(older, schema)
     except ValidationError as error:
-        raise SchemaError(_complaint(error)) from error
+        raise SchemaError(_complaint(error, schema)) from error
 
 
 def _compiled(kind: type[jsonschema_rs.Validator], schema: Schema) -> jsonschema_rs.Validator:
@@ -111,13 +113,26 @@ def _compiled(kind: type[jsonschema_rs.Validator], schema: Schema) -> jsonschema
         raise SchemaError(f"the schema cannot be used: {error}") from error
 
 
-def _complaint(error: ValidationError) -> str:
-    return f"not a JSON Schema: {_message(error)}"
+def _complaint(error: ValidationError, schema: Schema) -> str:
+    return f"not a JSON Schema: {References(schema).broken() or _message(error)}"
 
 
 def _message(error: ValidationError) -> str:
-    path = "".join(f"/{str(p).replace('~', '~0').replace('/', '~1')}" for p in error.instance_path)
-    message = error.message
-    if len(message) > _MAX_MESSAGE_CHARACTERS:
-        message = message[:_MAX_MESSAGE_CHARACTERS] + "…"
-    return f"{path or '/'}: {message}"
+    path = "".join(f"/{escaped(str(part))}" for part in error.instance_path)
+    return f"{path or '/'}: {_shortened(_said(error))}"
+
+
+def _said(error: ValidationError) -> str:
+    """The validator's message; for alternatives, what each one of them has against the value."""
+    branches = cast("list[list[ValidationError]]", getattr(error.kind, "context", []))
+    causes = dict.fromkeys(
+        f"at {'/'.join(map(str, deeper))}: {first.message}" if deeper else first.message
+        for first in (branch[0] for branch in branches[:_MAX_BRANCHES] if branch)
+        for deeper in [first.instance_path[len(error.instance_path) :]]
+    )
+    return "; or ".join(map(_shortened, causes)) or error.message
+
+
+def _shortened(message: str) -> str:
+    cut = message[:_MAX_MESSAGE_CHARACTERS]
+    return cut if cut == message else f"{cut}…"

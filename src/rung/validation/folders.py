@@ -9,6 +9,8 @@ import stat
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+_PATH_MAX = 4096
+
 
 async def remove_tree(folder: Path) -> None:
     """Remove `folder` off the event loop, to the end even if the awaiting task is cancelled."""
@@ -53,7 +55,8 @@ def entries_below(folder: Path, skip: Container[str] = ()) -> Iterator[Path]:
         with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
             for entry in entries:
                 is_folder = entry.is_dir(follow_symlinks=False)
-                if is_folder and entry.name in skip:
+                is_too_deep = len(os.fsencode(entry.path)) >= _PATH_MAX
+                if is_too_deep or (is_folder and entry.name in skip):
                     continue
                 yield Path(entry.path)
                 if is_folder:

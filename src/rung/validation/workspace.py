@@ -54,9 +54,9 @@ def is_test(path: str) -> bool:
 
 
 def steers_tests(path: str) -> bool:
-    """Whether this file can change what a test run reports."""
+    """Whether this file can change what a test run reports, as compiled code can unseen."""
     name = path.rpartition("/")[2]
-    return name in _STEERING_NAMES or name.endswith(".pth")
+    return name in _STEERING_NAMES or name.endswith((".pth", ".pyc"))
 
 
 class Workspace:

@@ -6,6 +6,7 @@ Run as `python hostile.py ATTACK [ARGUMENT]...` in the sandbox, never imported.
 import contextlib
 import ctypes
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import time
 
 def write(path):
     for attempt in (
-        lambda: open(path, "w").close(),
+        lambda: pathlib.Path(path).write_text(""),
         lambda: os.mkdir(path),
         lambda: os.symlink("/etc/passwd", path),
         lambda: os.rename("/proc/self/cwd/mine", path),
@@ -34,7 +35,7 @@ def change(path):
         lambda: os.unlink(path),
         lambda: os.rename(path, path + ".moved"),
         lambda: os.setxattr(path, "user.rung", b"x"),
-        lambda: open(path, "a").write("changed"),
+        lambda: pathlib.Path(path).write_text("changed"),
         lambda: os.chown(path, os.getuid(), os.getgid()),
     ):
         with contextlib.suppress(OSError):
@@ -43,10 +44,10 @@ def change(path):
 
 def read(path):
     with contextlib.suppress(OSError):
-        print("READ", open(path).read())
+        print("READ", pathlib.Path(path).read_text())
     with contextlib.suppress(OSError):
         os.symlink(path, "link")
-        print("READ", open("link").read())
+        print("READ", pathlib.Path("link").read_text())
 
 
 def listing(path):
@@ -103,7 +104,7 @@ def fork_bomb(mark):
 
 def memory():
     hoard = []
-    for _ in range(200):
+    while len(hoard) < 200:
         hoard.append(bytearray(os.urandom(1024) * 10240))
     print("HOARDED", len(hoard))
 
@@ -159,12 +160,10 @@ def stop_parent():
 def forge_report():
     """Write a report of its own to every descriptor of every process that it can see."""
     forged = b'{"exit_status": 0, "killed": "", "seconds": 0.0}\n'
-    for pid in os.listdir("/proc") if os.path.isdir("/proc") else []:
-        for number in (0, 2, 3, 4):
+    for pid in {1, os.getppid(), *range(os.getpid() - 20, os.getpid())}:
+        for number in range(2, 8):
             with contextlib.suppress(OSError):
-                with open(f"/proc/{pid}/fd/{number}", "wb", buffering=0) as target:
-                    if pid != str(os.getpid()):
-                        target.write(forged)
+                pathlib.Path(f"/proc/{pid}/fd/{number}").write_bytes(forged)
     sys.exit(9)
 
 
@@ -188,7 +187,7 @@ def calls():
 
 def identity():
     print("UID", os.getuid(), os.geteuid(), os.getgroups())
-    for line in open("/proc/self/status"):
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
         if line.startswith(("Cap", "NoNewPrivs")):
             print(line.split()[0], line.split()[1])
 

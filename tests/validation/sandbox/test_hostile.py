@@ -15,13 +15,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from rung.config.settings import SandboxSettings
 from rung.validation import sandbox
+from rung.validation.folders import remove_tree
 from rung.validation.sandbox import SandboxResult
 
 ATTACKS = Path(__file__).parent / "hostile.py"
@@ -45,7 +46,7 @@ class Attack:
     async def __call__(self, name: str, *arguments: object, **limits: float) -> SandboxResult:
         settings = {"timeout_s": 10.0, "memory_mib": 256, "processes": 32, "file_mib": 8} | limits
         return await sandbox.run(
-            ["python", "-I", str(self.folder / "hostile.py"), name, *map(str, arguments)],
+            [sys.executable, "-I", str(self.folder / "hostile.py"), name, *map(str, arguments)],
             cwd=self.folder,
             writable=[self.folder],
             settings=SandboxSettings(kind=self.kind, **settings),  # type: ignore[arg-type]
@@ -53,11 +54,12 @@ class Attack:
 
 
 @pytest.fixture
-def attack(kind: str, tmp_path: Path) -> Attack:
+async def attack(kind: str, tmp_path: Path) -> AsyncIterator[Attack]:
     folder = tmp_path / "inside"
     folder.mkdir()
     shutil.copy(ATTACKS, folder)
-    return Attack(kind, folder)
+    yield Attack(kind, folder)
+    await remove_tree(folder)  # pytest cannot: some attacks leave folders made to resist
 
 
 @pytest.fixture
@@ -216,7 +218,7 @@ async def test_forks_are_bounded(attack: Attack) -> None:
 
 async def test_a_fork_bomb_leaves_nothing_behind(attack: Attack) -> None:
     mark = secrets.token_hex(8)
-    result = await attack("fork_bomb", mark, timeout_s=1.5)
+    result = await attack("fork_bomb", mark, timeout_s=0.8)
     assert result.timed_out
     assert not is_running(mark)
 
@@ -294,8 +296,6 @@ async def test_dangerous_system_calls_are_refused(attack: Attack) -> None:
 async def test_folders_made_to_resist_are_removed(
     attack: Attack, name: str, tmp_path: Path
 ) -> None:
-    from rung.validation.folders import remove_tree
-
     await attack(name)
     assert (await attack("ordinary")).exit_status == 0
     await remove_tree(attack.folder)
@@ -315,7 +315,8 @@ async def test_everything_dies_when_rung_is_killed(attack: Attack) -> None:
         "import asyncio, sys; from pathlib import Path; from rung.validation import sandbox;"
         "from rung.config.settings import SandboxSettings;"
         "folder = Path(sys.argv[1]);"
-        "asyncio.run(sandbox.run(['python', '-I', str(folder / 'hostile.py'), 'hang', sys.argv[3]],"
+        "command = [sys.executable, '-I', str(folder / 'hostile.py'), 'hang', sys.argv[3]];"
+        "asyncio.run(sandbox.run(command,"
         "cwd=folder, writable=[folder], settings=SandboxSettings(kind=sys.argv[2])))"
     )
     arguments = [sys.executable, "-c", script, str(attack.folder), attack.kind, mark]

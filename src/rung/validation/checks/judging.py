@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from rung.validation.checks.endings import exit_words
@@ -33,12 +33,12 @@ def judge(
     *,
     planted: str,
     expected: Collection[str],
-    files: Collection[str],
+    may_skip: Callable[[TestCase], bool],
 ) -> Passed | Verdict:
     """Passed only if the planted test failed, nothing else did, and all `expected` are there.
 
-    The planted failure makes pytest's exit status 1 when everything else is well. `files` are the
-    candidate's: a test that is skipped from within them was skipped by what it tests.
+    The planted failure makes pytest's exit status 1 when everything else is well. `may_skip` tells
+    whether a skip can be the tests' own, not that of the code they test.
     """
     try:
         cases = parse_report(report)
@@ -48,7 +48,7 @@ def judge(
     broken = [case for case in cases.values() if case.outcome in ("failed", "error")]
     real = [case for case in broken if case.id != planted]
     if real:
-        return verdict("fail", _failures(real, len(cases) - 1))
+        return verdict("fail", _failures(real, [*cases.values()]))
     canary = cases.pop(planted, None)
     if canary is None or canary.outcome != "failed":
         state = canary.outcome if canary else "missing"
@@ -59,17 +59,17 @@ def judge(
         )
     if ended.exit_status != _EXIT_TESTS_FAILED:
         return verdict("fail", f"pytest ended with {exit_words(ended.exit_status)}\n{_tail(ended)}")
-    return _complete(cases, expected, files)
+    return _complete(cases, expected, may_skip)
 
 
 def _complete(
-    cases: dict[str, TestCase], expected: Collection[str], files: Collection[str]
+    cases: dict[str, TestCase], expected: Collection[str], may_skip: Callable[[TestCase], bool]
 ) -> Passed | Verdict:
     missing = sorted(set(expected) - cases.keys())
     if missing:
         return verdict("fail", f"{len(missing)} tests did not run:\n{_listed(missing)}")
     skipped = [case for case in cases.values() if case.outcome == "skipped"]
-    by_candidate = [case.id for case in skipped if _is_skipped_from(case, files)]
+    by_candidate = [case.id for case in skipped if not may_skip(case)]
     if by_candidate:
         return verdict("fail", f"skipped by the code under test:\n{_listed(by_candidate)}")
     passed = len(cases) - len(skipped)
@@ -91,17 +91,12 @@ def compare_skips(found: Passed, report: bytes) -> Verdict:
     return found.verdict
 
 
-def _is_skipped_from(case: TestCase, files: Collection[str]) -> bool:
-    """pytest writes `PATH:LINE: reason`, PATH being where the skip was raised."""
-    places = (line.rpartition(": ")[0] or line for line in case.detail.splitlines())
-    return any(f"{name}:" in place + ":" for place in places for name in files)
-
-
-def _failures(cases: Sequence[TestCase], total: int) -> str:
+def _failures(cases: Sequence[TestCase], every: Sequence[TestCase]) -> str:
+    passed = sum(case.outcome == "passed" for case in every)
     shown = [f"{case.id}\n{assertion_lines(case.detail)}" for case in cases[:_MOST_SHOWN]]
     if len(cases) > _MOST_SHOWN:
         shown.append(f"… and {len(cases) - _MOST_SHOWN} more")
-    return f"{len(cases)} of {total} failed\n" + "\n".join(shown)
+    return f"{len(cases)} failed, {passed} passed\n" + "\n".join(shown)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,19 +10,25 @@ from xml.etree import ElementTree
 Outcome = Literal["passed", "skipped", "failed", "error"]
 
 _LARGEST_BYTES = 16 * 1024 * 1024
+_NODE = re.compile(r"\S[^:]*\.py::\S")
 _OUTCOME_OF: dict[str, Outcome] = {"error": "error", "failure": "failed", "skipped": "skipped"}
 _WORST_LAST: tuple[Outcome, ...] = ("passed", "skipped", "failed", "error")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestCase:
-    """`id` is `classname::name`; `detail` the failure's text, or where and why it was skipped."""
+    """`id` is `classname::name`; `detail` the failure's text.
+
+    `skipped_in` is the file that the skip was raised in; pytest does not say for an xfail.
+    """
 
     __test__ = False  # not a test, whatever pytest makes of its name
 
     id: str
     outcome: Outcome
     detail: str = ""
+    skipped_in: str = ""
+    is_xfail: bool = False
 
 
 class ReportError(ValueError):
@@ -60,8 +66,14 @@ def _case(element: ElementTree.Element) -> TestCase:
     found: dict[str, ElementTree.Element] = {child.tag: child for child in element}
     for tag, outcome in _OUTCOME_OF.items():
         if tag in found:
-            detail = f"{found[tag].get('message', '')}\n{found[tag].text or ''}"
-            return TestCase(id=name, outcome=outcome, detail=detail)
+            text = found[tag].text or ""
+            return TestCase(
+                id=name,
+                outcome=outcome,
+                detail=f"{found[tag].get('message', '')}\n{text}",
+                skipped_in=text.partition(":")[0] if tag == "skipped" else "",
+                is_xfail=found[tag].get("type") == "pytest.xfail",
+            )
     return TestCase(id=name, outcome="passed")
 
 
@@ -75,14 +87,8 @@ def id_of_node(nodeid: str) -> str:
 
 
 def collected_nodes(output: str) -> list[str]:
-    """The node ids that `pytest --collect-only --verbosity=-1` printed."""
-    nodes: list[str] = []
-    for line in output.splitlines():
-        if not line.strip():
-            break
-        if "::" in line:
-            nodes.append(line)
-    return nodes
+    """The node ids that `pytest --collect-only --verbosity=-1` printed, warnings around them."""
+    return [line for line in output.splitlines() if _NODE.match(line)]
 
 
 def assertion_lines(detail: str, most: int = 6) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from rung.errors import UsageError
 from rung.validation import sandbox
 from rung.validation.checks import judging
 from rung.validation.checks.endings import forced_end
-from rung.validation.checks.junit import collected_nodes, id_of_node
+from rung.validation.checks.junit import TestCase, collected_nodes, id_of_node
 from rung.validation.folders import remove_tree
 from rung.validation.interpreter import import_path, project_python
 from rung.validation.paths import UnsafePathError, safe_path
@@ -83,7 +83,11 @@ async def tests(candidate: Candidate, context: CheckContext, argument: str) -> V
             return judging.verdict("unavailable", "pytest is not installed for this project")
         expected = await collecting
         found = judging.judge(
-            run.report, run.ended, planted=planted.id, expected=expected, files=candidate.files
+            run.report,
+            run.ended,
+            planted=planted.id,
+            expected=expected,
+            may_skip=lambda case: _may_skip(case, context, candidate.files, planted.sources),
         )
         if isinstance(found, Verdict):
             return found
@@ -95,8 +99,21 @@ async def tests(candidate: Candidate, context: CheckContext, argument: str) -> V
 
 @dataclass(frozen=True, kw_only=True)
 class _Planted:
+    """The test that must fail, and the source of the tests that it was planted among."""
+
     path: str
     id: str
+    sources: bytes
+
+
+def _may_skip(case: TestCase, context: CheckContext, files: Collection[str], tests: bytes) -> bool:
+    """Whether the tests can have skipped this one, and not the code that they test."""
+    place = context.scratch / case.skipped_in
+    if case.skipped_in and place.is_relative_to(context.scratch):
+        return place.relative_to(context.scratch).as_posix() not in files
+    # pytest does not say where an expected failure or unittest's SkipTest comes from.
+    words = (b"xfail",) if case.is_xfail else (b"SkipTest", b"skipTest", b"unittest.skip")
+    return any(word in tests for word in words)
 
 
 def _prepare(candidate: Candidate, context: CheckContext, target: str) -> _Planted:
@@ -104,15 +121,18 @@ def _prepare(candidate: Candidate, context: CheckContext, target: str) -> _Plant
     restore_from(context.base, context.scratch, [target])
     restore_steering_files(context.base, context.scratch, keep=candidate.files.keys())
     lay_over(context.scratch, without_tests_of(context.base, candidate.files, [target]))
-    is_folder = (context.scratch / target).is_dir()
-    folder = target if is_folder else target.rpartition("/")[0]
+    place = context.scratch / target
+    files = list(place.rglob("*.py")) if place.is_dir() else [place]
+    sources = b"\n".join(file.read_bytes() for file in files if file.is_file())
+    folder = target if place.is_dir() else target.rpartition("/")[0]
     nonce = secrets.token_hex(6)
     path = f"{folder}/test_{nonce}.py".lstrip("/")
     name, test = f"Test{nonce}", f"test_{nonce}"
     found, wanted = secrets.token_hex(6), secrets.token_hex(6)
     text = _PLANTED.format(name=name, test=test, found=found, wanted=wanted)
     lay_over(context.scratch, {path: text})
-    return _Planted(path=path, id=id_of_node(f"{path}::{name}::{test}"))
+    identity = id_of_node(f"{path}::{name}::{test}")
+    return _Planted(path=path, id=identity, sources=sources)
 
 
 async def _collect_base(context: CheckContext, target: str) -> dict[str, str]:
@@ -162,8 +182,7 @@ async def _pytest(
             readable=[folder] if is_base else [],
             settings=context.sandbox,
             python=python,
-            # A compiled conftest that an earlier check left in __pycache__ must not be used.
-            env={**import_path(folder), "PYTHONPYCACHEPREFIX": str(private / "pycache")},
+            env=import_path(folder),
         )
         is_plain = report.is_file() and not report.is_symlink()
         content = await asyncio.to_thread(report.read_bytes) if is_plain else b""

@@ -2,8 +2,8 @@
 
 Run as `python -I -S launcher.py`, never imported by Rung. Descriptors: 0 a pipe whose first line is
 the job as JSON and whose end means "kill everything", 1 the file that takes the code's output, 2 a
-pipe for the report, one line of JSON. The code never gets hold of 0 or 2, and when the report is
-written no process that it started is alive.
+pipe for "started" and then the report, one line of JSON. The code never gets hold of 0 or 2, and
+when the report is written no process that it started is alive.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def main() -> None:
     if failure:
         report: dict[str, Any] = {"failure": failure}
     else:
+        os.write(2, b"started\n")
         report = _watch(job, child, woken, started)
     report["seconds"] = time.monotonic() - started
     os.write(2, json.dumps(report).encode() + b"\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, DateTime, Float, Integer, Text
+from sqlalchemy import BigInteger, Column, DateTime, Double, Integer, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import JSON
 
@@ -17,7 +17,7 @@ depends_on = None
 SCHEMA = "control"
 JSON_TYPE = JSON().with_variant(JSONB(), "postgresql")
 TIME = DateTime(timezone=True)
-REAL = Float(53)
+REAL = Double
 
 
 def upgrade() -> None:

@@ -1,0 +1,86 @@
+"""A completion in, a valid object out, or an error that says why there is none."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rung.chat import Completion
+from rung.errors import EngineError
+from rung.structured.parse import NotJsonError, parse
+from rung.structured.references import Schema
+from rung.structured.salvage import mended, readings
+from rung.structured.validate import check_schema, violations
+
+_SHOWN_CHARACTERS = 500
+
+
+class BadOutputError(EngineError):
+    """An answer without a valid object in it, of kind `bad_output`.
+
+    `completion` is the answer, with the usage of all calls that were made for it; `problems` are
+    the validation errors, or the one reason why there is nothing to validate.
+    """
+
+    def __init__(self, completion: Completion, problems: tuple[str, ...]) -> None:
+        self.completion = completion
+        self.problems = problems
+        message = (
+            f"no valid object in the answer: {'; '.join(problems)} ({_circumstances(completion)})"
+        )
+        super().__init__("bad_output", message, engine=completion.engine, model=completion.model)
+
+
+def read_object(completion: Completion, schema: Schema) -> Completion:
+    """The completion with `parsed`, valid under the caller's original `schema`.
+
+    Tried in order: the text; the text without thinking, fences, or words around the one JSON value
+    in it; the reasoning, if the text is empty. Each step that was needed is added to `repairs`. A
+    cut-off answer is judged by whether it parses. `parsed` is never None.
+
+    Raises `BadOutputError`, or `SchemaError` if the schema is not one.
+    """
+    check_schema(schema)
+    problems: tuple[str, ...] = ()
+    for reading in readings(completion):
+        try:
+            value = parse(reading.text)
+        except NotJsonError as error:
+            cause = f"it is not JSON: {error}" if reading.text else "there is only thinking in it"
+            problems = problems or (cause,)
+            continue
+        value, mends = mended(value, schema)
+        problems = tuple(violations(value, schema))
+        if not problems and value is not None:
+            repairs = (*completion.repairs, *reading.steps, *mends)
+            return msgspec.structs.replace(completion, parsed=value, repairs=repairs)
+        problems = problems or ("it is null",)
+        break  # JSON that is wrong is the answer: something inside it would be half of it
+    raise BadOutputError(
+        completion, problems if completion.text.strip() else (_emptiness(completion),)
+    )
+
+
+def _emptiness(completion: Completion) -> str:
+    if completion.tool_calls:
+        return "it is empty: the model called a tool instead"
+    if completion.reasoning and completion.finish_reason == "length":
+        return (
+            "it is empty: all tokens went into reasoning; allow more of them, or turn thinking off"
+        )
+    if completion.reasoning:
+        return "it is empty: there is only reasoning, with no valid object in it"
+    if completion.finish_reason == "content_filter":
+        return "it is empty: the engine's content filter stopped it"
+    return "it is empty"
+
+
+def _circumstances(completion: Completion) -> str:
+    parts = [f"finish reason {completion.finish_reason}"]
+    if completion.reasoning:
+        parts.append(f"{len(completion.reasoning)} characters of reasoning")
+    if completion.text:
+        shown = completion.text[:_SHOWN_CHARACTERS]
+        parts.append(
+            f"it begins {shown!r}" if len(shown) < len(completion.text) else f"it is {shown!r}"
+        )
+    return ", ".join(parts)
