@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from typing import get_args
 
 import pytest
@@ -68,7 +67,6 @@ async def test_a_server_that_never_answers_does_not_hold_the_others_up() -> None
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         async with FakeServer("ollama") as server:
-            started_at = time.perf_counter()
             ports: dict[EngineKind, int] = {
                 "vllm": silent.getsockname()[1],
                 "lmstudio": silent.getsockname()[1],
@@ -76,4 +74,3 @@ async def test_a_server_that_never_answers_does_not_hold_the_others_up() -> None
             }
             found = await discover(ports, timeout_s=0.3)
             assert [engine.name for engine in found] == ["ollama"]
-            assert time.perf_counter() - started_at >= 0.3

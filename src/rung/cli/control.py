@@ -53,6 +53,7 @@ def _show(found: Summary, window_hours: float) -> None:
     if not found.models:
         click.echo("calls         none")
         return
+    click.echo()
     print_table(
         ["model", "calls>", "ok>", "errors", "tokens in>", "out>", "median>", "cost>"],
         [
@@ -69,6 +70,7 @@ def _show(found: Summary, window_hours: float) -> None:
             for row in found.models
         ],
     )
+    click.echo()
     print_table(
         ["tool", "ok>", "failed>", "last run", "status"],
         [

@@ -46,7 +46,9 @@ def _show(report: dict[str, dict[str, Any]]) -> None:
             if isinstance(detail, dict):
                 click.echo(f"    {name:<12} {_levels(cast('dict[str, dict[str, Any]]', detail))}")
             elif detail not in (None, ""):
-                click.echo(f"    {name:<12} {detail}")
+                text = f"{detail:.1f}" if isinstance(detail, float) else str(detail)
+                is_loss = name == "lost_rows" and detail
+                click.echo(f"    {name:<12} {click.style(text, fg='red' if is_loss else None)}")
 
 
 def _levels(levels: dict[str, dict[str, Any]]) -> str:
@@ -54,7 +56,8 @@ def _levels(levels: dict[str, dict[str, Any]]) -> str:
     for name, level in levels.items():
         if level["ok"] is None:
             continue
-        mark = "✓" if level["ok"] else "✗"
+        # A model that is not loaded is no fault: it is loaded when it is first asked.
+        mark = "✓" if level["ok"] else "–" if name == "loaded" else "✗"
         took = f" {level['latency_ms']:.0f} ms" if level["latency_ms"] is not None else ""
         parts.append(f"{mark} {name}{took}" + (f" ({level['error']})" if level["error"] else ""))
     return "  ".join(parts)

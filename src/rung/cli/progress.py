@@ -153,14 +153,15 @@ class Progress:
         if len(lines) > EVIDENCE_LINES:
             shown.append(f"… {len(lines) - EVIDENCE_LINES} more lines")
         self._still()
-        self._console.print(Padding(Text("\n".join(shown), style="dim"), (0, 0, 0, 6)))
+        text = Text("\n".join(shown), style="dim")
+        self._console.print(Padding(text, (0, 0, 0, 6), expand=False))
 
     def _print(self, markup: str) -> None:
         self._still()
         self._console.print(markup, soft_wrap=True)
 
     def _say(self, text: str) -> None:
-        if not self._console.is_terminal or self._console.quiet:
+        if not self._console.is_interactive or self._console.quiet:
             return
         line = f"[dim]{text} · {time.monotonic() - self._started:.0f} s[/]"
         if self._status is None:

@@ -28,11 +28,13 @@ def print_item(item: ReviewItem) -> None:
             f"[dim]{attempt.tier} · {attempt.seconds:.1f} s · {usd(attempt.cost_usd)}[/]"
         )
         if attempt.error:
-            console.print(Padding(Text(attempt.error, style="dim"), (0, 0, 0, 4)))
+            console.print(Padding(Text(attempt.error, style="dim"), (0, 0, 0, 4), expand=False))
         for verdict in attempt.verdicts:
             console.print(f"  {MARKS[verdict.result]} {escape(verdict.validator)}")
             if verdict.result != "pass" and verdict.evidence:
-                console.print(Padding(Text(verdict.evidence, style="dim"), (0, 0, 0, 6)))
+                console.print(
+                    Padding(Text(verdict.evidence, style="dim"), (0, 0, 0, 6), expand=False)
+                )
     root = Path(str(item.outcome.get("root", ".")))
     for path, content in outcome.files.items():
         console.print(Rule(Text(path), align="left", style="dim"))

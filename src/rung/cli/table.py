@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A plain table; a column whose name ends in `>` is right-aligned."""
-    table = Table(box=None, title=title or None, title_justify="left", title_style="bold")
+    table = Table(box=None, pad_edge=False)
     for name in columns:
         is_right = name.endswith(">")
         table.add_column(name.rstrip(">"), justify="right" if is_right else "left", overflow="fold")

@@ -38,7 +38,8 @@ class Engine(ABC):
         The text of the chunks may differ from `Completion.text` in one case: a model that closes a
         `<think>` it never opened. The completion is then the one to believe.
 
-        Raises `EngineError`, and nothing else, for whatever goes wrong with the engine.
+        Raises `EngineError` for whatever goes wrong with the engine, and `SchemaError` for a schema
+        that is not one.
         """
 
     @abstractmethod

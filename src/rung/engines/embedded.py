@@ -92,7 +92,8 @@ class EmbeddedEngine(Engine):
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         origin = self._origin(request.model)
         check_request(request, context_tokens(self.settings), origin)
-        deadline = Deadline(origin, request.timeout_s or self.settings.timeout_s, request.cancel)
+        timeout_s = self.settings.timeout_s if request.timeout_s is None else request.timeout_s
+        deadline = Deadline(origin, timeout_s, request.cancel)
         try:
             for is_last_try in (False, True):
                 seat = await self._take_seat(request.model, origin, deadline)

@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_CPU_BATCH_TOKENS = 64
+_CPU_BATCH_TOKENS = 2048
 
 
 def main() -> None:
@@ -30,6 +30,8 @@ def main() -> None:
     spec = json.loads(sys.stdin.readline() or "{}")
     if not spec or os.getppid() != spec["owner_pid"]:
         os._exit(0)
+    # The owner's own, without the working directory: what it can import, this process can.
+    sys.path[:] = spec["import_path"]
     try:
         xllamacpp: Any = import_module("xllamacpp")
     except ImportError as error:

@@ -170,6 +170,7 @@ class ModelProcess:
         return msgspec.json.encode(
             {
                 "owner_pid": os.getpid(),
+                "import_path": [entry for entry in sys.path if entry],
                 "model": self.model,
                 "model_path": str(self._path),
                 "api_key": self._key,

@@ -66,7 +66,8 @@ class OpenAICompatibleEngine(Engine):
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         origin = self._origin(request.model)
         self._require_key(origin)
-        deadline = Deadline(origin, request.timeout_s or self.settings.timeout_s, request.cancel)
+        timeout_s = self.settings.timeout_s if request.timeout_s is None else request.timeout_s
+        deadline = Deadline(origin, timeout_s, request.cancel)
         answer = Answer()
         try:
             body = encode_body(request, self.profile.dialect, origin)

@@ -98,6 +98,8 @@ class ThinkSplitter:
         return Split(reasoning=self._take(len(self._held) - keep))
 
     def _text(self, *, at_end: bool) -> Split:
+        if "<" not in self._held and "[" not in self._held:
+            return Split(text=self._take(len(self._held)))
         found = [(place, tag) for tag in _TAGS if (place := self._held.find(tag)) >= 0]
         if not found:
             keep = 0 if at_end else _partial_tag(self._held, _TAGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from textwrap import shorten
 from typing import Any
 
 import msgspec
@@ -70,7 +71,7 @@ class Recorder:
     async def _queued(self, outcome: Outcome) -> Outcome:
         item = ReviewItem(
             task_id=outcome.task_id,
-            title=self._plan.task.text.strip().splitlines()[0][:TITLE_LENGTH],
+            title=shorten(self._plan.task.text, TITLE_LENGTH, placeholder=" …"),
             reason=outcome.reason,
             outcome={**msgspec.to_builtins(outcome), "root": str(self._plan.root)},
         )

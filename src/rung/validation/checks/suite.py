@@ -79,9 +79,9 @@ async def tests(candidate: Candidate, context: CheckContext, argument: str) -> V
         forced = forced_end("tests", run.ended, context.sandbox)
         if forced is not None:
             return forced
-        if "No module named pytest" in run.ended.output and run.ended.exit_status == 1:
-            return judging.verdict("unavailable", "pytest is not installed for this project")
         expected = await collecting
+        if expected is None:
+            return judging.verdict("unavailable", "pytest is not installed for this project")
         found = judging.judge(
             run.report,
             run.ended,
@@ -135,15 +135,17 @@ def _prepare(candidate: Candidate, context: CheckContext, target: str) -> _Plant
     return _Planted(path=path, id=identity, sources=sources)
 
 
-async def _collect_base(context: CheckContext, target: str) -> dict[str, str]:
-    """Node ids of the project's tests by their id in reports; empty where they cannot be collected.
+async def _collect_base(context: CheckContext, target: str) -> dict[str, str] | None:
+    """Node ids of the project's tests by their id in reports; `None` if there is no pytest.
 
-    That is normal: the module under test may not exist before the candidate.
+    It is normal that none can be collected: the module under test may not exist yet.
     """
     if not (context.base / target).exists():
         return {}
     arguments = [target, "--collect-only", "--verbosity=-1"]
     run = await _pytest(context, context.base, arguments, is_base=True)
+    if run.ended.exit_status == 1 and run.ended.output.endswith(": No module named pytest\n"):
+        return None
     if run.ended.exit_status != 0 or run.ended.killed_reason:
         return {}
     return {id_of_node(node): node for node in collected_nodes(run.ended.output)}
