@@ -281,7 +281,6 @@ async def test_a_prompt_that_is_still_being_read_is_abandoned(make: Make) -> Non
         await engine.complete(ask("red green " * 100, max_tokens=1))
     read_s = processor_s(engine.pid) - read_from_s
     # Read to its end, the abandoned prompt would have cost five times as much as this one.
-    print("ABANDONED", abandoned_s, read_s)
     assert abandoned_s < 2 * read_s
 
 

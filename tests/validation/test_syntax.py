@@ -20,7 +20,7 @@ PROGRAMS = {
     "java": ("A.java", "class A { int f() { return 1; } }\n", "class A { int f( { } }\n", 1),
     "c": ("a.c", "int f(void) { return 1; }\n", "int f(void) { return 1 }\n", 1),
     "cpp": ("a.cpp", "class A { int a; };\n", "class A { int a };\n", 1),
-    "bash": ("a.sh", "if true; then echo a; fi\n", "if true; then\necho a\n", 1),
+    "bash": ("a.sh", "if true; then echo a; fi\n", "if true; then\necho a\n", 3),
     "json": ("a.json", '{"a": [1, 2]}\n', '{"a": [1, 2}\n', 1),
     "yaml": ("a.yaml", "a:\n  - 1\n", "a: [1, 2\nb: }\n", 1),
     "ruby": ("a.rb", "def f(a)\n  a\nend\n", "def f(a\n  a\n", 1),

@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_CPU_BATCH_TOKENS = 2048
+_CPU_BATCH_TOKENS = 64
 
 
 def main() -> None:

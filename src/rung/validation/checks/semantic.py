@@ -36,5 +36,5 @@ async def semantic(candidate: Candidate, context: CheckContext, argument: str) -
         validator="semantic",
         result="pass" if judgement.passed and is_sure else "fail",
         evidence=evidence,
-        confidence=min(max(judgement.confidence, 0.0), 1.0),
+        confidence=min(max(0.0, judgement.confidence), 1.0),
     )

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import importlib
 import json
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ from rung.validation.verdict import Candidate, CheckContext, Verdict
 
 _MOST_PROBLEMS = 10
 _LONGEST_LINE = 200
+_LONGEST_PARSE_S = 2.0
+_SLICE_BYTES = 64 * 1024
 _LARGEST_BYTES = 4 * 1024 * 1024
 
 
@@ -65,14 +68,29 @@ def _parse(source: Source) -> list[str]:
     content = source.text.encode("utf-8", "replace")
     if len(content) > _LARGEST_BYTES:
         return [f"{source.name}:1:1: larger than {_LARGEST_BYTES // 1024**2} MiB, not parsed"]
-    lines = content.split(b"\n")
-    root = _parser(source.language).parse(content).root_node
+    deadline = time.monotonic() + _LONGEST_PARSE_S
+
+    def read(offset: int, _point: object) -> bytes:
+        return content[offset : offset + _SLICE_BYTES]
+
+    def is_too_long(*_progress: object) -> bool:
+        return time.monotonic() > deadline
+
+    try:
+        # In slices: only so does the parser ask whether to go on, and let other threads run.
+        root = _parser(source.language).parse(read, progress_callback=is_too_long).root_node
+    except ValueError:
+        return [f"{source.name}:1:1: so broken that parsing took over {_LONGEST_PARSE_S:g} s"]
+    return _problems(source.name, root, content.split(b"\n"))
+
+
+def _problems(name: str, root: Node, lines: list[bytes]) -> list[str]:
     found: list[str] = []
     for node in _errors_below(root):
         row, column = node.start_point.row, node.start_point.column
         what = f"missing {node.type}" if node.is_missing else "syntax error"
         line = lines[row].decode("utf-8", "replace").strip()[:_LONGEST_LINE]
-        found.append(f"{source.name}:{row + 1}:{column + 1}: {what}\n    {line}")
+        found.append(f"{name}:{row + 1}:{column + 1}: {what}\n    {line}")
         if len(found) == _MOST_PROBLEMS:
             break
     return found
