@@ -163,11 +163,13 @@ class _Builder:
             items = self.build(self._item_sites(case, known), f"{pointer}/*", depth + 1)
         if items is None:
             high = len(prefix)
+        is_unique = any(schema.get("uniqueItems") is True for schema in schemas)
+        if is_unique and not prefix and isinstance(items, Values):
+            high = min(len(items.values), len(items.values) if high is None else high)
         if high is not None and high < low:
             return None
         if any("contains" in s and s.get("minContains") != 0 for s in schemas):
             self._relax(pointer, "contains: is not enforced")
-        is_unique = any(schema.get("uniqueItems") is True for schema in schemas)
         return Array(tuple(prefix), items, low, high, is_unique)
 
     def _item_sites(self, case: Case, index: int) -> list[Site]:

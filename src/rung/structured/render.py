@@ -199,8 +199,6 @@ class _Renderer:
         if shape.prefix:
             return self._tuple(shape, pointer)
         longest = shape.max_items
-        if shape.is_unique and isinstance(shape.items, Values):
-            longest = min(longest or math.inf, len(shape.items.values))
         cap = self._caps.items
         if cap is not None and (longest is None or longest > cap):
             longest = max(cap, shape.min_items)

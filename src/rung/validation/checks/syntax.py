@@ -78,7 +78,8 @@ def _parse(source: Source) -> list[str]:
 
     try:
         # In slices: only so does the parser ask whether to go on, and let other threads run.
-        root = _parser(source.language).parse(read, progress_callback=is_too_long).root_node
+        parser = Parser(_grammar(source.language))
+        root = parser.parse(read, progress_callback=is_too_long).root_node
     except ValueError:
         return [f"{source.name}:1:1: so broken that parsing took over {_LONGEST_PARSE_S:g} s"]
     return _problems(source.name, root, content.split(b"\n"))
@@ -108,13 +109,13 @@ def _errors_below(root: Node) -> Iterator[Node]:
 
 
 @functools.cache
-def _parser(language: Language) -> Parser:
+def _grammar(language: Language) -> Grammar:
     module, function = language.grammar
     pointer = getattr(importlib.import_module(module), function)()
     with warnings.catch_warnings():
         # Some wheels still give the pointer as an integer.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return Parser(Grammar(pointer))  # pyright: ignore[reportDeprecated]
+        return Grammar(pointer)  # pyright: ignore[reportDeprecated]
 
 
 def json_problems(source: Source) -> list[str]:

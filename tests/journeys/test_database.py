@@ -1,0 +1,31 @@
+"""The ledger's database goes away in mid-run and comes back: the work goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.ladder import ladder
+from tests.postgres import PostgresServer, postgres, postgres_url  # noqa: F401
+
+
+async def test_calls_go_on_while_postgresql_is_away(
+    tmp_path: Path,
+    postgres: PostgresServer,  # noqa: F811
+    postgres_url: str,  # noqa: F811
+) -> None:
+    async with ladder(tmp_path, ledger=postgres_url) as it:
+        await it.rung.ask("before")
+        assert await it.rung.ledger.flush(10)
+        postgres.stop()
+        try:
+            for _ in range(3):
+                assert (await it.rung.ask("meanwhile")).text
+            away = await it.rung.health("db")
+            assert away["ok"] is False
+            assert away["details"]["pending_rows"] == 3
+        finally:
+            postgres.start()
+        assert await it.rung.ledger.flush(30)
+        assert len(await it.rung.ledger.calls()) == 4
+        back = await it.rung.health("db")
+        assert (back["ok"], back["details"]["lost_rows"]) == (True, 0)

@@ -1,0 +1,134 @@
+"""Which models can be asked now, and who is asked first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rung.config.settings import EngineSettings, ModelSettings, Settings
+from rung.engines.openai_compatible import OpenAICompatibleEngine
+from rung.errors import ConfigError, EngineError, UsageError
+from rung.models.store import ModelStore
+from rung.routing.registry import build_engines
+from rung.routing.router import Router
+from tests.fakes.profiles import Route
+from tests.fakes.server import MODEL, FakeServer
+
+DEAD = EngineSettings(base_url="http://127.0.0.1:9/v1", locality="local")
+
+
+def router(engines: dict[str, EngineSettings], **settings: object) -> Router:
+    built = [OpenAICompatibleEngine(name, engine) for name, engine in engines.items()]
+    return Router(Settings(engines=engines, **settings), built)  # type: ignore[arg-type]
+
+
+def listing(*ids: str) -> dict[str, Route]:
+    return {"/v1/models": Route(content={"data": [{"id": model_id} for model_id in ids]})}
+
+
+async def test_models_are_listed_weakest_first() -> None:
+    async with FakeServer("openai", routes=listing("q-30b", "q-8b", "q-135m")) as server:
+        found = await router({"a": server.settings(locality="local")}).models()
+    assert [(m.name, m.tier) for m in found] == [
+        ("a/q-135m", "local_tiny"),
+        ("a/q-8b", "local_fast"),
+        ("a/q-30b", "local_balanced"),
+    ]
+
+
+async def test_a_dead_engine_is_an_entry_with_its_reason_and_others_still_answer() -> None:
+    async with FakeServer("openai") as server:
+        it = router({"dead": DEAD, "live": server.settings(locality="local")})
+        dead, live = await it.listings()
+    assert dead.error
+    assert dead.models == ()
+    assert [model.name for model in live.models] == [f"live/{MODEL}"]
+
+
+async def test_a_listing_is_remembered_and_forgotten_after_a_failure() -> None:
+    async with FakeServer("openai") as server:
+        it = router({"a": server.settings(locality="local")})
+        await it.models()
+        await it.models()
+        assert len(server.calls) == 1
+        it.mark_failed(it.engines[0])
+        await it.models()
+        assert len(server.calls) == 2
+
+
+async def test_local_only_hides_lan_and_cloud_even_by_name() -> None:
+    async with FakeServer("openai") as server:
+        engines = {
+            "near": server.settings(locality="local"),
+            "lan": server.settings(locality="lan"),
+            "far": server.settings(locality="cloud"),
+        }
+        it = router(engines, models={f"far/{MODEL}": ModelSettings(tier="haiku")})
+        assert [m.engine.name for m in await it.models(local_only=True)] == ["near"]
+        for name in ("lan", "far"):
+            with pytest.raises(UsageError, match="local_only"):
+                await it.find(f"{name}/{MODEL}", local_only=True)
+        always = router(engines, local_only=True)
+        assert [m.engine.name for m in await always.models(local_only=False)] == ["near"]
+        assert await always.find(MODEL, local_only=False)
+
+
+async def test_a_model_is_found_by_its_full_name_or_by_a_unique_id() -> None:
+    async with (
+        FakeServer("openai", routes=listing("one", "both")) as a,
+        FakeServer("openai", routes=listing("both")) as b,
+    ):
+        it = router({"a": a.settings(locality="local"), "b": b.settings(locality="local")})
+        assert (await it.find("a/one")).name == "a/one"
+        assert (await it.find("one")).name == "a/one"
+        with pytest.raises(UsageError, match="a/both, b/both"):
+            await it.find("both")
+        with pytest.raises(UsageError, match="did you mean 'a/one'"):
+            await it.find("a/onee")
+
+
+async def test_a_named_model_on_a_dead_engine_is_unreachable_not_unknown() -> None:
+    with pytest.raises(EngineError) as error:
+        await router({"dead": DEAD}).find("dead/x")
+    assert error.value.kind == "unreachable"
+
+
+async def test_the_default_answers_first_then_the_strongest_free_one_never_a_paid_one() -> None:
+    async with (
+        FakeServer("openai", routes=listing("q-8b", "q-30b")) as a,
+        FakeServer("openai", routes=listing("q-135m")) as b,
+        FakeServer("openai", routes=listing("cloud-model")) as c,
+    ):
+        engines = {
+            "a": a.settings(locality="local"),
+            "b": b.settings(locality="local", model="q-135m"),
+            "c": c.settings(locality="cloud"),
+        }
+        price = ModelSettings(tier="haiku", usd_per_mtok_in=1, usd_per_mtok_out=1)
+        it = router(engines, models={"c/cloud-model": price})
+        assert [m.name for m in await it.answer_order()] == ["b/q-135m", "a/q-30b", "a/q-8b"]
+
+
+async def test_a_cloud_model_stands_on_no_rung_unless_declared() -> None:
+    async with FakeServer("openai") as server:
+        it = router({"far": server.settings(locality="cloud")})
+        [model] = await it.models()
+    assert (model.tier, model.price, model.is_free) == ("", None, False)
+
+
+def test_an_unknown_tier_is_an_error_that_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="local_fast"):
+        router({}, models={"a/b": ModelSettings(tier="huge")})
+    assert router({}, models={"a/b": ModelSettings(tier="huge")}, tiers={"huge": 9})
+
+
+async def test_engines_are_built_from_settings_and_switched_off_by_them(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path)
+    settings = Settings(
+        discover=False,
+        engines={"x": EngineSettings(base_url="http://127.0.0.1:9/v1"), "y": DEAD},
+    )
+    assert [e.name for e in await build_engines(settings, store)] == ["embedded", "x", "y"]
+    off = settings.replaced(engines={"y": DEAD.replaced(enabled=False)})
+    assert [e.name for e in await build_engines(off, store)] == ["embedded"]

@@ -1,0 +1,151 @@
+"""The facade: ask, stream, validate, health; what every door shares."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from rung import Message, Rung
+from rung.errors import EngineError, SchemaError, UsageError
+from rung.validation.verdict import Candidate
+from tests.fakes.replies import answer
+from tests.fakes.server import failure
+from tests.ladder import BIG, SMALL, ladder
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+
+
+async def test_ask_answers_and_is_on_record(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=["four"]) as it:
+        completion = await it.rung.ask("two and two?", temperature=0.5, max_tokens=9)
+        assert (completion.text, completion.engine) == ("four", "small")
+        sent = it.small.chats[0].body
+        assert (sent["temperature"], sent["stream"]) == (0.5, True)
+        [call] = await it.rung.ledger.calls()
+        assert (call.status, call.tool, call.cost_usd) == ("ok", "openai", 0.0)
+        assert call.result_json["response"] == {"text": "four", "length": 4}
+
+
+async def test_ask_takes_a_conversation(tmp_path: Path) -> None:
+    turns = [Message(role="system", content="be brief"), Message(role="user", content="hi")]
+    async with ladder(tmp_path) as it:
+        await it.rung.ask(turns)
+        assert [m["role"] for m in it.small.chats[0].body["messages"]] == ["system", "user"]
+
+
+async def test_ask_with_a_schema_gives_a_valid_object(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=['{"n": 4}']) as it:
+        assert (await it.rung.ask("n?", schema=SCHEMA)).parsed == {"n": 4}
+        with pytest.raises(SchemaError):
+            await it.rung.ask("n?", schema={"type": "strin"})
+
+
+async def test_ask_with_a_schema_never_returns_an_invalid_object(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=['{"n": "four"}']) as it:
+        with pytest.raises(EngineError) as error:
+            await it.rung.ask("n?", schema=SCHEMA, model=SMALL)
+        assert error.value.kind == "bad_output"
+        assert len(it.small.chats) == 2
+
+
+async def test_a_named_model_answers_or_fails_and_is_never_replaced(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=[failure(500, "x")], price=0.0) as it:
+        with pytest.raises(EngineError) as error:
+            await it.rung.ask("x", model=SMALL)
+        assert error.value.kind == "server_error"
+        assert it.big.chats == []
+
+
+async def test_without_a_name_the_next_one_is_asked_and_it_is_said(tmp_path: Path) -> None:
+    async with ladder(
+        tmp_path, small=["from the small one"], big=[failure(500, "x")], price=0.0
+    ) as it:
+        completion = await it.rung.ask("x")
+        assert completion.engine == "small"
+        assert completion.repairs == (f"fell_back_from:{BIG}:server_error",)
+
+
+async def test_what_has_begun_is_not_begun_again_elsewhere(tmp_path: Path) -> None:
+    broken = answer("one two three four", drop_after=3)
+    async with ladder(tmp_path, big=[broken], price=0.0) as it:
+        seen = ""
+        with pytest.raises(EngineError):
+            async with aclosing(it.rung.stream("x")) as chunks:
+                async for chunk in chunks:
+                    seen += chunk.text
+        assert seen
+        assert it.small.chats == []
+
+
+async def test_closing_a_stream_stops_the_model(tmp_path: Path) -> None:
+    slow = answer("word " * 500, between_s=0.01)
+    async with ladder(tmp_path, small=[slow]) as it:
+        async with aclosing(it.rung.stream("x")) as chunks:
+            async for _ in chunks:
+                break
+        async with asyncio.timeout(5):
+            await it.small.chats[0].is_over.wait()
+        [call] = await it.rung.ledger.calls()
+        assert call.error_kind == "cancelled"
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n", []])
+async def test_an_empty_prompt_is_a_usage_error(tmp_path: Path, prompt: str) -> None:
+    async with ladder(tmp_path) as it:
+        with pytest.raises(UsageError, match="empty"):
+            await it.rung.ask(prompt)
+
+
+async def test_validate_checks_an_answer_from_elsewhere(tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    root.mkdir()
+    async with ladder(tmp_path) as it:
+        good = Candidate(text="", files={"a.py": "x = 1\n"})
+        bad = Candidate(text="", files={"a.py": "x = \n"})
+        checks = ["syntax", "cmd:test -f a.py"]
+        assert [v.result for v in await it.rung.validate(good, checks, root)] == ["pass", "pass"]
+        assert [v.result for v in await it.rung.validate(bad, checks, root)] == ["fail"]
+    assert list(root.iterdir()) == []
+
+
+async def test_classify_says_type_and_reasons(tmp_path: Path) -> None:
+    async with ladder(tmp_path) as it:
+        assert (await it.rung.classify("Fix the typo")).type == "quick_edit"
+
+
+async def test_the_list_of_models_has_unknown_prices_as_unknown(tmp_path: Path) -> None:
+    async with ladder(tmp_path, price=None) as it:
+        rows = {row.model: row for row in await it.rung.list_models()}
+        assert rows[SMALL].usd_per_mtok_in == 0.0
+        assert rows[BIG].usd_per_mtok_in is None
+        assert rows["embedded/smollm2-135m"].state == "pullable"
+
+
+async def test_health_of_models_says_ready_off_or_error(tmp_path: Path) -> None:
+    async with ladder(tmp_path) as it:
+        assert (await it.rung.health("lm"))["mode"] == "lm_ready"
+        await it.small.stop()
+        await it.big.stop()
+        report = await it.rung.health("lm")
+        assert (report["ok"], report["mode"]) == (False, "error")
+        assert report["details"]["small"]["reachable"]["error"]
+    async with Rung(it.rung.settings.replaced(engines={})) as alone:
+        assert (await alone.health("lm"))["mode"] == "lm_off"
+
+
+async def test_a_configured_model_that_is_not_listed_is_not_ready(tmp_path: Path) -> None:
+    async with ladder(tmp_path) as it:
+        engine = it.small.settings(locality="local", model="absent")
+        settings = it.rung.settings.replaced(engines={"small": engine})
+        async with Rung(settings) as alone:
+            report = await alone.health("lm")
+            assert report["ok"] is False
+            assert report["details"]["small"]["listed"]["ok"] is False
