@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rung.chat import Usage
-from rung.escalation.cost import CostGuard, PaidRung
-from rung.routing.models import Price
+from rung.chat import ChatRequest, Message, Usage
+from rung.errors import EngineError
+from rung.escalation.cost import CostGuard, PaidRung, worst_case_usd
+from rung.routing.models import Price, RoutedModel
 from tests.routed import model
 
 FREE_MODEL = model("embedded/tiny", "local_tiny")
@@ -26,49 +27,74 @@ class Person:
         return self.agrees
 
 
+def request(characters: int = 6, max_tokens: int = 100) -> ChatRequest:
+    messages = (Message(role="user", content="p" * characters),)
+    return ChatRequest(model="m", messages=messages, max_tokens=max_tokens)
+
+
+async def refused(guard: CostGuard, model: RoutedModel, asked: ChatRequest | None = None) -> str:
+    with pytest.raises(EngineError) as error:
+        await guard.admit(model, asked or request())
+    assert error.value.kind == "over_budget"
+    return error.value.message
+
+
 async def test_a_free_model_needs_no_leave() -> None:
     person = Person(agrees=False)
     guard = CostGuard("t", 0.0, "deny", person)
-    assert await guard.refusal(FREE_MODEL, "p" * 9999, 9999) is None
+    await guard.admit(FREE_MODEL, request(9999, 9999))
     assert person.asked == []
 
 
 async def test_a_paid_model_is_asked_for_once() -> None:
     person = Person(agrees=True)
     guard = CostGuard("t", 1.0, "ask", person)
-    assert await guard.refusal(PAID, "prompt", 100) is None
-    assert await guard.refusal(PAID, "prompt", 100) is None
+    await guard.admit(PAID, request())
+    await guard.admit(PAID, request())
     assert [question.model for question in person.asked] == ["cloud/haiku"]
-    assert person.asked[0].worst_case_usd >= PAID.price.cost(2, 100)  # type: ignore[union-attr]
+    assert PAID.price is not None
+    assert person.asked[0].worst_case_usd >= PAID.price.cost(2, 100)
 
 
 async def test_a_refusal_is_a_refusal() -> None:
-    guard = CostGuard("t", 1.0, "ask", Person(agrees=False))
-    assert "refused" in (await guard.refusal(PAID, "prompt", 100) or "")
+    assert "refused" in await refused(CostGuard("t", 1.0, "ask", Person(agrees=False)), PAID)
 
 
 async def test_nobody_to_ask_means_no() -> None:
-    assert "--yes" in (await CostGuard("t", 1.0, "ask", None).refusal(PAID, "p", 10) or "")
+    assert "--yes" in await refused(CostGuard("t", 1.0, "ask", None), PAID)
 
 
 async def test_deny_asks_nobody() -> None:
     person = Person(agrees=True)
-    assert await CostGuard("t", 1.0, "deny", person).refusal(PAID, "p", 10)
+    await refused(CostGuard("t", 1.0, "deny", person), PAID)
     assert person.asked == []
 
 
 async def test_the_worst_case_must_fit_what_is_left() -> None:
     guard = CostGuard("t", 0.001, "allow", None)
-    assert await guard.refusal(PAID, "p" * 30, 100) is None
+    await guard.admit(PAID, request(30))
     guard.settle(PAID, Usage(tokens_in=10, tokens_out=100))
     assert guard.spent_usd == pytest.approx((10 * 1.0 + 100 * 5.0) / 1e6)
-    assert "budget of $0.00" in (await guard.refusal(PAID, "p" * 30, 100) or "")
+    assert "budget of $0.00" in await refused(guard, PAID, request(30))
+
+
+async def test_a_call_that_failed_in_the_middle_counts_with_its_worst_case() -> None:
+    guard = CostGuard("t", 1.0, "allow", None)
+    await guard.admit(PAID, request())
+    guard.settle(PAID, None)
+    assert guard.spent_usd == worst_case_usd(PAID, request())
+
+
+async def test_a_call_that_never_reached_a_model_counts_nothing() -> None:
+    guard = CostGuard("t", 1.0, "allow", None)
+    await guard.admit(PAID, request())
+    guard.settle(PAID, Usage())
+    assert guard.spent_usd == 0.0
 
 
 async def test_an_unknown_price_is_not_zero() -> None:
-    refusal = await CostGuard("t", 100.0, "allow", None).refusal(UNPRICED, "p", 10)
-    assert refusal is not None
-    assert "price of cloud/x is unknown" in refusal
+    message = await refused(CostGuard("t", 100.0, "allow", None), UNPRICED)
+    assert "price of cloud/x is unknown" in message
     assert UNPRICED.cost_usd(Usage(tokens_in=1, tokens_out=1)) is None
 
 

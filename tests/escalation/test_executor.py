@@ -147,6 +147,18 @@ async def test_a_budget_is_never_overrun(tmp_path: Path) -> None:
         assert outcome.cost_usd == 0.0
 
 
+async def test_the_repair_turn_of_an_object_must_fit_the_budget_too(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    usage = {"prompt_tokens": 300, "completion_tokens": 1000, "total_tokens": 1300}
+    async with ladder(tmp_path, big=[answer('{"n": "x"}', usage=usage)]) as it:
+        task = Task("n?", schema=schema, chain=[BIG], root=tmp_path, budget_usd=0.002)
+        outcome = await it.rung.execute(task)
+        assert len(it.big.chats) == 1
+        assert outcome.status == "skipped"
+        assert "over_budget" in (outcome.attempts[0].error or "")
+        assert outcome.cost_usd == pytest.approx(1300 / 1e6)
+
+
 async def test_what_was_paid_is_counted(tmp_path: Path) -> None:
     usage = {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}
     async with ladder(tmp_path, small=[WRONG], big=[answer(GOOD, usage=usage)]) as it:

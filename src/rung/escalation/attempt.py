@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from rung.chat import ChatRequest, Completion, Message
 from rung.config.settings import Settings
 from rung.errors import EngineError, EngineErrorKind
@@ -15,10 +17,11 @@ from rung.escalation.events import Checked, Generated, OnEvent
 from rung.escalation.judge import judge_with
 from rung.escalation.matrix import pick_checker
 from rung.escalation.plan import Plan
-from rung.escalation.policy import CLIMB_AT_ONCE, Result, Tried, result_of
+from rung.escalation.policy import Result, Tried, result_of
 from rung.escalation.task import Attempt
 from rung.routing.calls import Calls, Label
 from rung.routing.models import RoutedModel
+from rung.structured.answer import BadOutputError
 from rung.structured.validate import violations
 from rung.validation.registry import run_checks
 from rung.validation.verdict import Candidate, CheckContext, Verdict
@@ -43,11 +46,9 @@ class Finished:
     @property
     def tried(self) -> Tried:
         """What the policy needs to know of it."""
-        return Tried(
-            rung=self.rung,
-            result=self.result,
-            may_retry=self.error_kind not in CLIMB_AT_ONCE,
-        )
+        # A second call to the same model mends a bad answer, not a dead engine or a full context.
+        may_retry = self.error_kind in (None, "bad_output")
+        return Tried(rung=self.rung, result=self.result, may_retry=may_retry)
 
     @property
     def passes(self) -> int:
@@ -77,7 +78,7 @@ class Attempter:
         self, n: int, rung: int, messages: Sequence[Message], temperature: float
     ) -> Finished:
         """Attempt number `n` on rung `rung`. Engine errors become part of the attempt."""
-        started = time.monotonic()
+        started, spent_usd = time.monotonic(), self._guard.meter()
         model = self._plan.chain[rung]
         attempt = Attempt(
             n=n,
@@ -89,15 +90,21 @@ class Attempter:
         try:
             completion = await self._answer(n, model, messages, temperature)
         except EngineError as error:
-            return self._without_answer(rung, attempt, error, started)
-        attempt = _with_usage(attempt, model, completion)
+            measured = _replace(attempt, cost_usd=spent_usd(), seconds=time.monotonic() - started)
+            return _without_answer(rung, measured, error)
+        attempt = _with_usage(attempt, completion)
         verdicts, candidate = await self._judged(n, rung, completion)
         evidence = "\n".join(
             f"{v.validator}: {v.evidence}" for v in verdicts if v.result in ("fail", "error")
         )
         return Finished(
             rung=rung,
-            attempt=_replace(attempt, verdicts=verdicts, seconds=time.monotonic() - started),
+            attempt=_replace(
+                attempt,
+                verdicts=verdicts,
+                cost_usd=spent_usd(),
+                seconds=time.monotonic() - started,
+            ),
             result=result_of(verdicts),
             evidence=evidence,
             answer=completion.text,
@@ -108,21 +115,17 @@ class Attempter:
         self, n: int, model: RoutedModel, messages: Sequence[Message], temperature: float
     ) -> Completion:
         prompt = "".join(message.content for message in messages)
-        max_tokens = self._room_for_answer(model, prompt)
-        refusal = await self._guard.refusal(model, prompt, max_tokens)
-        if refusal is not None:
-            raise EngineError("over_budget", refusal, engine=model.engine.name, model=model.info.id)
         request = ChatRequest(
             model=model.info.id,
             messages=tuple(messages),
             schema=answer_schema(self._plan.task, form_of(self._plan.task)),
-            max_tokens=max_tokens,
+            max_tokens=self._room_for_answer(model, prompt),
             temperature=temperature,
         )
         label = Label(purpose="worker", task_id=self._plan.task_id, attempt=n)
-        completion = await self._calls.complete(model, request, label, self._progress(n))
-        self._guard.settle(model, completion.usage)
-        return completion
+        return await self._calls.complete(
+            model, request, label, on_text=self._progress(n), spending=self._guard
+        )
 
     def _room_for_answer(self, model: RoutedModel, prompt: str) -> int:
         wanted = self._settings.escalation.max_answer_tokens
@@ -177,28 +180,23 @@ class Attempter:
         label = Label(purpose="checker", task_id=self._plan.task_id, attempt=n)
 
         async def complete(model: RoutedModel, request: ChatRequest) -> Completion:
-            prompt = "".join(message.content for message in request.messages)
-            refusal = await self._guard.refusal(model, prompt, request.max_tokens or 0)
-            if refusal is not None:
-                raise EngineError("over_budget", refusal, engine=model.engine.name)
-            completion = await self._calls.complete(model, request, label)
-            self._guard.settle(model, completion.usage)
-            return completion
+            return await self._calls.complete(model, request, label, spending=self._guard)
 
         return judge_with(checker, complete, self._plan.task.text)
 
-    def _without_answer(
-        self, rung: int, attempt: Attempt, error: EngineError, started: float
-    ) -> Finished:
-        return Finished(
-            rung=rung,
-            attempt=_replace(
-                attempt, error=str(error), cost_usd=None, seconds=time.monotonic() - started
-            ),
-            result="no_answer",
-            evidence=error.message,
-            error_kind=error.kind,
-        )
+
+def _without_answer(rung: int, attempt: Attempt, error: EngineError) -> Finished:
+    answer = ""
+    if isinstance(error, BadOutputError):
+        attempt, answer = _with_usage(attempt, error.completion), error.completion.text
+    return Finished(
+        rung=rung,
+        attempt=_replace(attempt, error=str(error)),
+        result="no_answer",
+        evidence=error.message,
+        answer=answer,
+        error_kind=error.kind,
+    )
 
 
 def _schema_verdict(candidate: Candidate, schema: dict[str, object]) -> Verdict:
@@ -212,7 +210,7 @@ def _schema_verdict(candidate: Candidate, schema: dict[str, object]) -> Verdict:
     )
 
 
-def _with_usage(attempt: Attempt, model: RoutedModel, completion: Completion) -> Attempt:
+def _with_usage(attempt: Attempt, completion: Completion) -> Attempt:
     usage = completion.usage
     return _replace(
         attempt,
@@ -221,11 +219,8 @@ def _with_usage(attempt: Attempt, model: RoutedModel, completion: Completion) ->
         tokens_in=usage.tokens_in,
         tokens_cached=usage.tokens_cached,
         tokens_out=usage.tokens_out,
-        cost_usd=model.cost_usd(usage),
     )
 
 
 def _replace(attempt: Attempt, **changes: object) -> Attempt:
-    import msgspec
-
     return msgspec.structs.replace(attempt, **changes)

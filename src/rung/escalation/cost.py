@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from rung.chat import Usage
+from rung.chat import ChatRequest, Usage
 from rung.config.settings import PaidPolicy
+from rung.errors import EngineError
 from rung.routing.models import RoutedModel
 
 CHARACTERS_PER_TOKEN = 3  # low on purpose: the estimate must not be below the bill
@@ -38,17 +39,44 @@ class CostGuard:
         self._approve = approve
         self._agreed: set[str] = set()
         self.spent_usd = 0.0
+        self._in_flight_usd = 0.0
+        self._unknown_costs = 0
 
-    async def refusal(self, model: RoutedModel, prompt: str, max_tokens: int) -> str | None:
-        """Why this call may not be made, or `None` where it may. Asks where the policy says so."""
+    async def admit(self, model: RoutedModel, request: ChatRequest) -> None:
+        """Raise EngineError of kind `over_budget` where this call may not be made.
+
+        Free models always may. A paid one needs a known price, room for its worst case in what is
+        left of the budget, and the user's leave, which is asked for once for each model.
+        """
         if model.is_free:
-            return None
-        if model.price is None:
+            return
+        refusal = await self._refusal(model, worst_case_usd(model, request))
+        if refusal is not None:
+            raise EngineError("over_budget", refusal, engine=model.engine.name, model=model.info.id)
+        self._in_flight_usd = worst_case_usd(model, request) or 0.0
+
+    def settle(self, model: RoutedModel, usage: Usage | None) -> None:
+        """Count what the admitted call cost; all of its worst case where nobody knows."""
+        cost = 0.0 if usage == Usage() else model.cost_usd(usage) if usage is not None else None
+        self.spent_usd += self._in_flight_usd if cost is None else cost
+        self._unknown_costs += cost is None and not model.is_free
+        self._in_flight_usd = 0.0
+
+    def meter(self) -> Callable[[], float | None]:
+        """A function that says what was spent since now, in USD; `None` where nobody knows."""
+        spent_usd, unknown_costs = self.spent_usd, self._unknown_costs
+
+        def since() -> float | None:
+            return self.spent_usd - spent_usd if self._unknown_costs == unknown_costs else None
+
+        return since
+
+    async def _refusal(self, model: RoutedModel, worst: float | None) -> str | None:
+        if worst is None:
             return (
                 f"the price of {model.name} is unknown, so no budget can hold it; set "
                 f'usd_per_mtok_in and usd_per_mtok_out under [models."{model.name}"]'
             )
-        worst = model.price.cost(len(prompt) // CHARACTERS_PER_TOKEN + 64, max_tokens)
         left = self._budget_usd - self.spent_usd
         if worst > left:
             return (
@@ -71,6 +99,11 @@ class CostGuard:
         self._agreed.add(model.name)
         return None
 
-    def settle(self, model: RoutedModel, usage: Usage) -> None:
-        """Count what a finished call cost."""
-        self.spent_usd += model.cost_usd(usage) or 0.0
+
+def worst_case_usd(model: RoutedModel, request: ChatRequest) -> float | None:
+    """The most that a call can cost: its prompt counted generously, its answer at full length."""
+    if model.price is None or request.max_tokens is None:
+        return None
+    characters = sum(len(message.content) for message in request.messages)
+    characters += len(str(request.schema or ""))
+    return model.price.cost(characters // CHARACTERS_PER_TOKEN + 64, request.max_tokens)

@@ -20,7 +20,7 @@ def outcome_of(plan: Plan, finished: Sequence[Finished], ending: Ending, seconds
         default=None,
     )
     status = status_of(plan, finished, ending)
-    costs = [item.attempt.cost_usd for item in finished if item.attempt.tokens_out is not None]
+    costs = [item.attempt.cost_usd for item in finished]
     candidate = best.candidate if best else None
     return Outcome(
         task_id=plan.task_id,

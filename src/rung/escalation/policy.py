@@ -6,30 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rung.errors import EngineErrorKind
 from rung.validation.verdict import Verdict
 
 Result = Literal["passed", "failed", "unchecked", "no_answer"]
-
-# A second call to the same model cannot mend these, so the next rung is tried at once.
-CLIMB_AT_ONCE: frozenset[EngineErrorKind] = frozenset(
-    {
-        "unconfigured",
-        "unreachable",
-        "timeout",
-        "unauthorized",
-        "rate_limited",
-        "overloaded",
-        "model_missing",
-        "model_not_loaded",
-        "out_of_memory",
-        "context_overflow",
-        "bad_request",
-        "refused",
-        "over_budget",
-        "server_error",
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)

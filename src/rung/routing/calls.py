@@ -7,12 +7,13 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
-from rung.chat import ChatRequest, Chunk, Completion
+from rung.chat import ChatRequest, Chunk, Completion, Usage
 from rung.config.settings import Settings
-from rung.errors import EngineError
+from rung.errors import EngineError, EngineErrorKind
 from rung.ledger.content import stored
 from rung.ledger.ledger import Ledger
 from rung.ledger.rows import CallRow
@@ -27,6 +28,34 @@ class Label:
     purpose: str = "ask"
     task_id: str | None = None
     attempt: int | None = None
+
+
+class Spending(Protocol):
+    """What watches over the money of a task: asked before every call, told after it."""
+
+    async def admit(self, model: RoutedModel, request: ChatRequest) -> None:
+        """Raise EngineError of kind `over_budget` where this call may not be made."""
+        ...
+
+    def settle(self, model: RoutedModel, usage: Usage | None) -> None:
+        """Count what the call cost; `None` where it failed and nobody knows."""
+        ...
+
+
+# Failures before which a model cannot have generated anything that is billed.
+UNBILLED: frozenset[EngineErrorKind] = frozenset(
+    {
+        "unconfigured",
+        "unauthorized",
+        "rate_limited",
+        "overloaded",
+        "model_missing",
+        "model_not_loaded",
+        "context_overflow",
+        "bad_request",
+        "over_budget",
+    }
+)
 
 
 class Calls:
@@ -69,12 +98,30 @@ class Calls:
         model: RoutedModel,
         request: ChatRequest,
         label: Label,
+        *,
         on_text: Callable[[str], None] | None = None,
+        spending: Spending | None = None,
     ) -> Completion:
         """A whole answer; with a schema, one that is valid against it. Raises EngineError.
 
-        `on_text` is called with each piece of the answer as it comes.
+        `on_text` is called with each piece of the answer as it comes. `spending` is asked before
+        each call that this takes: the repair turn of an object is one of its own.
         """
+
+        async def paid_call(asked: ChatRequest) -> Completion:
+            if spending is None:
+                return await call(asked)
+            await spending.admit(model, asked)
+            try:
+                completion = await call(asked)
+            except EngineError as error:
+                spending.settle(model, Usage() if error.kind in UNBILLED else None)
+                raise
+            except asyncio.CancelledError:
+                spending.settle(model, None)
+                raise
+            spending.settle(model, completion.usage)
+            return completion
 
         async def call(asked: ChatRequest) -> Completion:
             async with aclosing(self.stream(model, asked, label)) as chunks:
@@ -88,8 +135,8 @@ class Calls:
             )
 
         if request.schema is None:
-            return await call(request)
-        return await complete_object(call, request)
+            return await paid_call(request)
+        return await complete_object(paid_call, request)
 
     def _row(
         self,

@@ -44,7 +44,8 @@ class References:
         draft = document.get("$schema") if isinstance(document, dict) else None
         # Before draft 6 the keyword was "id", which later drafts leave to the user.
         self._id = "id" if isinstance(draft, str) and "draft-04" in draft else "$id"
-        self.root = Site(document, self._base(document, ""))
+        base = self._base(document, "")
+        self.root = Site(document, base, (f"{base}#",))
         for schema, base, _ in self._objects():
             self._register(schema, base)
 

@@ -21,6 +21,7 @@ from rung.structured.shapes import (
     Text,
     Union,
     Values,
+    is_bounded,
 )
 from rung.structured.targets import Target
 
@@ -28,8 +29,9 @@ MAX_VALUES = 1_000
 # What a decimal may take under llama.cpp's grammar: 16 digits, a point, 16 more, and an exponent.
 _DECIMAL_CHARACTERS = 52
 _INTEGER_CHARACTERS = 17
-# What a dictionary is taken to need where its size cannot be bounded.
-_DICTIONARY_CHARACTERS = 200
+# What a dictionary is taken to need where it has to stay, for no grammar bounds its size.
+_ENTRIES = 4
+_KEY_CHARACTERS = 24
 # Longer patterns than this are not offered, whatever the room.
 _MAX_PATTERN_CHARACTERS = 256
 
@@ -204,7 +206,7 @@ class _Renderer:
             longest = max(cap, shape.min_items)
         if shape.is_unique and longest != 1 and longest != 0:
             self._relax(pointer, "uniqueItems: is not enforced")
-        items, characters = {"type": "string"}, 0.0
+        items, characters = {"type": "null"}, 0.0  # for an array that is always empty
         if shape.items is not None and longest != 0:
             items, characters = self.render(shape.items, f"{pointer}/*")
         schema: JsonObject = {"type": "array", "items": items}
@@ -228,7 +230,7 @@ class _Renderer:
         if self._target.has_tuples:
             return {**schema, "prefixItems": [item for item, _ in rendered]}, characters
         self._relax(pointer, "the order of the items: is not enforced")
-        options = [item for item, _ in rendered] or [{"type": "string"}]
+        options = [item for item, _ in rendered] or [{"type": "null"}]
         return {**schema, "items": {"anyOf": options}}, characters
 
     def _object(self, shape: Object, pointer: str) -> tuple[JsonObject, float]:
@@ -243,7 +245,9 @@ class _Renderer:
             so_far = len(self.relaxed)
             schema, length = self._property(declared, place)
             if not declared.is_required:
-                if kept == self._caps.optional or (math.isinf(length) and not self._caps.has_open):
+                if kept == self._caps.optional or not (
+                    self._caps.has_open or is_bounded(declared.shape)
+                ):
                     del self.relaxed[so_far:]
                     self._relax(place, "is left out, to fit the tokens")
                     continue
@@ -274,11 +278,13 @@ class _Renderer:
     def _dictionary(self, shape: Object, pointer: str) -> tuple[JsonObject, float]:
         self.loosen(pointer, "strict mode has no free keys, so it is off")
         schema: JsonObject = {"type": "object"}
+        characters = 0.0
         if shape.extra is not None and not isinstance(shape.extra, Anything):
-            schema["additionalProperties"] = self.render(shape.extra, f"{pointer}/*")[0]
+            schema["additionalProperties"], characters = self.render(shape.extra, f"{pointer}/*")
         if self._target.is_bounded:
             self._relax(pointer, "number and length of free keys: are not bounded")
-        return schema, math.inf if self._caps.has_open else _DICTIONARY_CHARACTERS
+        entries = math.inf if self._caps.has_open else _ENTRIES
+        return schema, 3 + entries * (_KEY_CHARACTERS + characters)
 
 
 _SCALAR = Union((Text(), Number(False), Values((True, False))))

@@ -85,6 +85,20 @@ class Union:
 Shape = Anything | Values | Text | Number | Array | Object | Union
 
 
+def is_bounded(shape: Shape) -> bool:
+    """Whether caps on strings and arrays bound an answer: they do not bound a dictionary."""
+    match shape:
+        case Object():
+            required = (declared.shape for declared in shape.properties if declared.is_required)
+            return shape.extra is None and all(map(is_bounded, required))
+        case Array():
+            return all(map(is_bounded, (*shape.prefix, *([shape.items] if shape.items else []))))
+        case Union():
+            return all(map(is_bounded, shape.options))
+        case _:
+            return True
+
+
 def json_key(value: Any) -> str:
     """The same text for equal JSON values, and only for those: 1 is 1.0 and is not true."""
     return json.dumps(_plain(value), sort_keys=True)

@@ -6,15 +6,20 @@ import sys
 from pathlib import Path
 
 from rung.config.settings import SandboxSettings
+from rung.errors import UsageError
 
 
 def project_python(base: Path, settings: SandboxSettings, module: str = "") -> Path:
     """The interpreter from the settings, else the project's virtual environment, else Rung's own.
 
-    With `module`, a virtual environment that does not have it is passed over.
+    With `module`, a virtual environment that does not have it is passed over. Raises UsageError if
+    the one from the settings does not exist.
     """
     if settings.python:
-        return Path(settings.python).expanduser()
+        chosen = Path(settings.python).expanduser()
+        if not chosen.is_absolute() or not chosen.exists():
+            raise UsageError(f"sandbox.python: {chosen} is not the absolute path of a Python.")
+        return chosen
     for name in (".venv", "venv"):
         python = base / name / "bin" / "python"
         if python.exists() and (not module or _has(base / name, module)):

@@ -74,16 +74,11 @@ def parse_check(spec: str) -> Check:
     Raises UsageError naming the nearest known kind and the forms that are accepted.
     """
     kind, separator, argument = spec.partition(":")
-    kind, argument = kind.strip(), argument.strip()
-    known = _known_by_kind()
-    if kind not in known:
-        near = difflib.get_close_matches(kind, known, n=1)
-        guess = f" Did you mean {near[0]!r}?" if near else ""
-        forms = ", ".join(entry.form for entry in known_validators())
-        raise UsageError(f"unknown check {spec!r}.{guess} Checks are: {forms}.")
-    if separator and not argument:
-        raise UsageError(f"check {spec!r}: nothing follows the colon; write {known[kind].form}.")
-    return Check(kind=kind, argument=argument)
+    check = Check(kind=kind.strip(), argument=argument.strip())
+    form = _known(check).form
+    if separator and not check.argument:
+        raise UsageError(f"check {spec!r}: nothing follows the colon; write {form}.")
+    return check
 
 
 def check_arguments(check: Check, base: Path) -> None:
@@ -92,10 +87,7 @@ def check_arguments(check: Check, base: Path) -> None:
     Raises UsageError: a tests path or schema file that does not exist or lies outside the project,
     a language that is not known, an empty command, a limit that is not a number.
     """
-    known = _known_by_kind()
-    if check.kind not in known:
-        parse_check(check.spec)
-    known[check.kind].check_argument(check.argument, base)
+    _known(check).check_argument(check.argument, base)
 
 
 async def run_checks(
@@ -106,7 +98,7 @@ async def run_checks(
     A validator that crashes or hangs gives `error` with the reason as evidence, never `pass`; one
     that needs a sandbox where none works gives `unavailable`.
     """
-    known = _known_by_kind()
+    known = {check.kind: _known(check) for check in checks}
     verdicts: list[Verdict] = []
     for check in sorted(checks, key=lambda check: known[check.kind].rank):
         verdict = await _run_one(known[check.kind], check, candidate, context)
@@ -145,8 +137,14 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _known_by_kind() -> dict[str, Validator]:
-    return {entry.kind: entry for entry in known_validators()}
+def _known(check: Check) -> Validator:
+    every = {entry.kind: entry for entry in known_validators()}
+    if check.kind not in every:
+        near = difflib.get_close_matches(check.kind, every, n=1)
+        guess = f" Did you mean {near[0]!r}?" if near else ""
+        forms = ", ".join(entry.form for entry in every.values())
+        raise UsageError(f"unknown check {check.spec!r}.{guess} Checks are: {forms}.")
+    return every[check.kind]
 
 
 def _load_built_in() -> None:

@@ -127,6 +127,11 @@ def huge_file():
             file.write(b"x" * 1024 * 1024)
 
 
+def fill_disk():
+    for number in range(10_000):
+        pathlib.Path(f"part-{number}").write_bytes(b"x" * 4 * 1024 * 1024)
+
+
 def daemon(mark):
     """A grandchild in a session of its own, that keeps the output open and outlives its parents."""
     if os.fork() == 0:
@@ -208,9 +213,9 @@ def other_limits(pid):
 
 
 def deep_folders():
-    for _ in range(3000):
-        os.mkdir("d")
-        os.chdir("d")
+    for _ in range(1200):  # deeper than Python recurses, longer than PATH_MAX
+        os.mkdir("deep")
+        os.chdir("deep")
     os.chmod(".", 0)
 
 

@@ -23,7 +23,7 @@ import pytest
 from rung.config.settings import SandboxSettings
 from rung.validation import sandbox
 from rung.validation.folders import remove_tree
-from rung.validation.sandbox import SandboxResult
+from rung.validation.sandbox import SandboxResult, confinement
 
 ATTACKS = Path(__file__).parent / "hostile.py"
 KINDS = ("bubblewrap", "landlock")
@@ -236,6 +236,15 @@ async def test_shared_memory_is_bounded_too(attack: Attack) -> None:
 async def test_a_file_cannot_grow_beyond_its_limit(attack: Attack) -> None:
     await attack("huge_file", file_mib=8)
     assert (attack.folder / "huge").stat().st_size <= 8 * 1024 * 1024
+
+
+async def test_many_files_cannot_fill_the_disk(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confinement, "_DISK_BUDGET_BYTES", 64 * 1024 * 1024)
+    result = await attack("fill_disk")
+    assert result.killed_reason == "disk"
+    assert len(list(attack.folder.glob("part-*"))) < 1000
 
 
 async def test_a_daemon_dies_with_the_run(attack: Attack) -> None:

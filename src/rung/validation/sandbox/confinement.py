@@ -122,14 +122,14 @@ def job(
     cwd: Path,
     env: Mapping[str, str],
     readable: Iterable[Path],
-    writable: Sequence[Path],
+    writable: Mapping[Path, Path],
     settings: SandboxSettings,
     timeout_s: float,
     stdin: str,
     uid: int | None,
     is_landlocked: bool,
 ) -> dict[str, Any]:
-    """The launcher's job, ready for JSON."""
+    """The launcher's job, for JSON. `writable`: where the code sees a folder, and where it is."""
     memory_bytes = settings.memory_mib * _MIB
     return {
         "argv": list(argv),
@@ -142,7 +142,9 @@ def job(
         "readable": [str(path) for path in readable],
         "writable": [str(path) for path in writable],
         "memory_bytes": memory_bytes,
-        "min_free_bytes": {str(path): _free_bytes(path) - _DISK_BUDGET_BYTES for path in writable},
+        "min_free_bytes": {
+            str(seen): _free_bytes(path) - _DISK_BUDGET_BYTES for seen, path in writable.items()
+        },
         "limits": {
             "CPU": math.ceil(timeout_s) + 1,
             "FSIZE": settings.file_mib * _MIB,

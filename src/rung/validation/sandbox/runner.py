@@ -237,7 +237,7 @@ def _launch(
         cwd=job.cwd,
         env=confinement.environment(home, seen, (job.python.parent,), job.env),
         readable=sorted(readable),
-        writable=(*job.writable, seen),
+        writable={**{path: path for path in job.writable}, seen: temporary},
         settings=job.settings,
         timeout_s=job.timeout_s,
         stdin=job.stdin,

@@ -184,12 +184,13 @@ class Filter:
     host_truncate: bool
 
 
-def supports(machine: str) -> bool:
-    return machine in _AUDIT_ARCH
-
-
 def program(machine: str, wanted: Filter) -> bytes:
-    """The filter as an array of `struct sock_filter`, for `machine` as `os.uname()` names it."""
+    """The filter as an array of `struct sock_filter`, for `machine` as `os.uname()` names it.
+
+    Raises NotImplementedError for an architecture whose system calls are not in the table.
+    """
+    if machine not in _COLUMN:
+        raise NotImplementedError(f"there is no seccomp filter for {machine}")
     column = _COLUMN[machine]
     code = [
         _statement(_LOAD, _ARCH_OFFSET),
