@@ -12,7 +12,7 @@ from rung.escalation.cost import PaidRung
 from rung.escalation.events import Climbed, Event
 from rung.escalation.task import Outcome, Task
 from tests.fakes.replies import Reply, answer
-from tests.fakes.server import failure, html
+from tests.fakes.server import Call, failure, html
 from tests.ladder import BIG, BROKEN, GOOD, SMALL, WRONG, ladder, project
 
 CHAIN = [SMALL, BIG]
@@ -333,3 +333,42 @@ async def test_the_time_limit_of_a_task_holds(tmp_path: Path) -> None:
             outcome = await it.rung.execute(add_task(project(tmp_path)))
         assert outcome.status in ("skipped", "failed")
         assert "time was over" in outcome.reason
+
+
+async def test_a_checker_model_judges_by_criteria(tmp_path: Path) -> None:
+    def small(call: Call) -> str:
+        if "You judge" in call.body["messages"][-1]["content"]:
+            return '{"evidence": "a + b is the sum", "passed": true, "confidence": 0.9}'
+        return GOOD
+
+    async with ladder(tmp_path, small=small) as it:
+        task = add_task(project(tmp_path), checks=["syntax", "semantic:It adds."])
+        outcome = await it.rung.execute(task)
+        assert outcome.status == "verified"
+        verdict = outcome.attempts[0].verdicts[1]
+        assert (verdict.result, verdict.confidence) == ("pass", 0.9)
+        assert "a + b is the sum" in verdict.evidence
+        purposes = {call.args_json["purpose"] for call in await it.rung.ledger.calls()}
+        assert purposes == {"worker", "checker"}
+
+
+@pytest.mark.parametrize(
+    ("judgement", "result"),
+    [
+        ('{"evidence": "x", "passed": true, "confidence": 0.4}', "fail"),
+        ('{"evidence": "x", "passed": false, "confidence": 0.9}', "fail"),
+        ("no idea", "unavailable"),
+    ],
+)
+async def test_a_checker_that_is_unsure_or_broken_is_not_a_pass(
+    tmp_path: Path, judgement: str, result: str
+) -> None:
+    def small(call: Call) -> str:
+        asked = [m["content"] for m in call.body["messages"] if m["role"] == "user"]
+        return judgement if any("You judge" in text for text in asked) else GOOD
+
+    async with ladder(tmp_path, small=small) as it:
+        task = add_task(project(tmp_path), checks=["semantic:It adds."], chain=[SMALL])
+        outcome = await it.rung.execute(task)
+        assert outcome.status == ("unverified" if result == "unavailable" else "skipped")
+        assert outcome.attempts[0].verdicts[0].result == result

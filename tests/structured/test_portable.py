@@ -279,6 +279,12 @@ def test_required_but_undeclared_properties_get_the_shape_of_additional_ones() -
     assert llamacpp(schema)["properties"] == {"x-a": {"type": "null"}, "b": {"type": "boolean"}}
 
 
+def test_an_object_that_may_not_be_empty_is_never_offered_empty() -> None:
+    schema = {"properties": {"a": {"type": "null"}, "b": {"type": "null"}}, "minProperties": 1}
+    found = [(list(o["properties"]), o["required"]) for o in llamacpp(schema)["anyOf"]]
+    assert found == [(["a", "b"], ["a"]), (["b"], ["b"])]
+
+
 def test_property_names_are_held_against_their_schema() -> None:
     schema = {"type": "object", "properties": {"ok": {}, "too-long": {}}}
     schema |= {"propertyNames": {"maxLength": 3}}
@@ -304,7 +310,7 @@ def test_bounds_that_the_engine_passes_over_are_said() -> None:
     assert "are not enforced" in relaxed({"type": "integer", "maximum": 10**20})
     assert "uniqueItems" in relaxed({"type": "array", "items": {}, "uniqueItems": True})
     assert "contains" in relaxed({"type": "array", "contains": {"const": 1}})
-    assert "minProperties" in relaxed({"properties": {"a": {}}, "minProperties": 1})
+    assert "minProperties" in relaxed({"properties": {"a": {}, "b": {}}, "minProperties": 2})
     assert "nullable" in relaxed({"type": "string", "nullable": True})
 
 

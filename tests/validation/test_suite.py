@@ -21,7 +21,7 @@ WRONG = "def add(a, b):\n    return a - b\n"
 
 
 # Rung's own plugins are installed beside pytest here; without them a run takes a fifth of the time.
-PLUGINS = "hypothesispytest asyncio xdist xdist.looponfail pytest_cov timeout anyio".split()
+PLUGINS = ("hypothesispytest", "asyncio", "xdist", "xdist.looponfail", "pytest_cov", "timeout")
 QUICK = " ".join(f"-p no:{name}" for name in PLUGINS)
 
 

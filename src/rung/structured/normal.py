@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -19,8 +20,10 @@ from rung.structured.shapes import Anything, Array, Object, Property, Shape, Val
 from rung.structured.validate import is_valid_under
 
 RECURSION = 2
-MAX_NODES = 4_000
+MAX_NODES = 1_500
+MAX_REQUIRED_NODES = 4_000
 MAX_DEPTH = 16
+MAX_FIRSTS = 6
 
 # What listed values are checked against; the rest was unfolded into cases.
 _CHECKABLE = set[str]().union(*keywords.FAMILIES.values())
@@ -45,12 +48,11 @@ def normal_form(schema: Schema, recursion: int = RECURSION) -> NormalForm:
 @lru_cache(maxsize=128)
 def _normal_form(text: str, recursion: int) -> NormalForm:
     references = References(json.loads(text))
-    # Most schemas are done by the first; the others are for those that explode.
-    attempts = [*((depth, True) for depth in range(recursion, -1, -1)), (0, False)]
     is_too_large = False
     for is_loose in (False, True):
-        for depth, has_optional in attempts:
-            builder = _Builder(references, depth, has_optional, is_loose)
+        # Most schemas are done by the first; the others are for those that explode.
+        for depth, can_skip in (*((r, False) for r in range(recursion, -1, -1)), (0, True)):
+            builder = _Builder(references, depth, can_skip, is_loose)
             try:
                 shape = builder.build([references.root], "", 0)
             except TooLargeError:
@@ -66,21 +68,21 @@ def _normal_form(text: str, recursion: int) -> NormalForm:
 
 
 class _Builder:
+    """Builds one shape; where it `can_skip`, it leaves out optional parts once there are many."""
+
     def __init__(
-        self, references: References, recursion: int, has_optional: bool, is_loose: bool
+        self, references: References, recursion: int, can_skip: bool, is_loose: bool
     ) -> None:
         self.relaxed: dict[str, None] = {}
         self._references = references
-        self._has_optional = has_optional
+        self._can_skip = can_skip
         self._cases = Cases(references, recursion, self._relax, is_loose)
         self._nodes = 0
-        if not has_optional:
-            self._relax("", "optional properties are left out, for the schema is too large")
 
     def build(self, sites: list[Site], pointer: str, depth: int) -> Shape | None:
         """The shape in which all `sites` hold."""
         self._nodes += 1
-        if self._nodes > MAX_NODES:
+        if self._nodes > (MAX_REQUIRED_NODES if self._can_skip else MAX_NODES):
             raise TooLargeError
         if depth > MAX_DEPTH:
             self._relax(pointer, f"is cut at {MAX_DEPTH} levels")
@@ -195,9 +197,12 @@ class _Builder:
         properties: list[Property] = []
         for name in names:
             is_required = name in required
-            if not is_required and (room <= 0 or not self._has_optional):
-                continue
             place = f"{pointer}/{escaped(name)}"
+            if not is_required and room <= 0:
+                continue
+            if not is_required and depth > 0 and self._nodes > MAX_NODES:
+                self._relax(place, "is left out, for the schema is too large")
+                continue
             shape = self.build(self._property_sites(case, name, place), place, depth + 1)
             if shape is not None:
                 properties.append(Property(name, shape, is_required, self._note(case, name)))
@@ -207,9 +212,29 @@ class _Builder:
         extra = None if names or limit == 0 else self._extra(case, pointer, depth)
         if floor > (len(properties) if extra is None else math.inf):
             return None
-        if floor > len(required):
-            self._relax(pointer, f"minProperties {floor}: is not enforced")
-        return Object(tuple(properties), extra, floor)
+        found = Object(tuple(properties), extra, floor)
+        if floor <= len(required):
+            return found
+        if extra is None and floor == len(required) + 1:
+            return self._with_one_more(found, pointer)
+        self._relax(pointer, f"minProperties {floor}: is not enforced")
+        return found
+
+    def _with_one_more(self, shape: Object, pointer: str) -> Shape | None:
+        """The object with an optional property at least: the first, else the second, and so on."""
+        optional = [declared for declared in shape.properties if not declared.is_required]
+        if len(optional) > MAX_FIRSTS:
+            self._relax(pointer, f"one of the first {MAX_FIRSTS} optional properties is required")
+        variants: list[Shape] = []
+        for index, first in enumerate(optional[:MAX_FIRSTS]):
+            without = optional[:index]
+            kept = tuple(
+                replace(declared, is_required=True) if declared is first else declared
+                for declared in shape.properties
+                if declared not in without
+            )
+            variants.append(replace(shape, properties=kept))
+        return union(variants)
 
     def _property_sites(self, case: Case, name: str, pointer: str) -> list[Site]:
         """What each schema of the case asks of the property `name`."""

@@ -7,6 +7,7 @@ that it matches, the original matches.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from rung.structured.regex import Chars, Choice, Node, Repeat, Sequence, UnsupportedError, parse
 
@@ -20,6 +21,7 @@ class Fitted:
     longest: int
 
 
+@lru_cache(maxsize=1024)
 def rewrite(pattern: str, shortest: int, longest: int) -> Fitted | None:
     """The part of `pattern` that matches strings of up to `longest` characters, or None.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -30,8 +32,7 @@ _ROOMS = (
     (40, 3),
 )
 _TIGHTEST = (24, 2)
-_SMALL = (16, 1)
-_MINIMAL = (8, 1)
+_SMALLER = ((16, 1), (8, 1))
 # How many optional properties an object keeps, and whether optional dictionaries: what is tried in
 # turn until an answer fits with strings and arrays at their tightest.
 _STAGES = (
@@ -90,30 +91,32 @@ def _joined(form: NormalForm, rendering: Rendering) -> CompiledSchema:
 
 def _fits(shape: Shape, target: Target, max_tokens: int) -> bool:
     """Whether an answer with all its optional parts but dictionaries can fit."""
-    return _render(shape, target, _TIGHTEST, None, False).characters <= max_tokens
+    tightest = Caps(*_TIGHTEST, has_open=False)
+    return render(shape, target, tightest).characters <= max_tokens
 
 
 def _fitted(shape: Shape, target: Target, max_tokens: int) -> Rendering:
     """The roomiest rendering whose longest answer has at most `max_tokens` characters."""
-    for optional, has_open in _STAGES:
-        if _render(shape, target, _TIGHTEST, optional, has_open).characters > max_tokens:
-            continue
-        for room in (*_ROOMS, _TIGHTEST):
-            rendering = _render(shape, target, room, optional, has_open)
-            if rendering.characters <= max_tokens:
-                return rendering
-    rendering = _render(shape, target, _SMALL, 0, False)
-    if rendering.characters <= max_tokens:
-        return rendering
-    rendering = _render(shape, target, _MINIMAL, 0, False)
-    if rendering.characters <= max_tokens:
-        return rendering
+
+    def fits(caps: Caps) -> bool:
+        return render(shape, target, caps).characters <= max_tokens
+
+    stages = [Caps(*_TIGHTEST, optional, has_open) for optional, has_open in _STAGES]
+    stage = _first(stages, fits)
+    if stage is not None:
+        rooms = [replace(stage, characters=room[0], items=room[1]) for room in _ROOMS]
+        return render(shape, target, _first(rooms, fits) or stage)
+    smaller = [Caps(*room, optional=0, has_open=False) for room in _SMALLER]
+    caps = _first(smaller, fits)
+    if caps is not None:
+        return render(shape, target, caps)
+    rendering = render(shape, target, smaller[-1])
     needed = f"an answer of up to {rendering.characters:.0f} characters"
     cause = f"/: {needed} may not fit {max_tokens} tokens"
     return replace(rendering, relaxed=(*rendering.relaxed, cause))
 
 
-def _render(
-    shape: Shape, target: Target, room: tuple[int, int], optional: int | None, has_open: bool
-) -> Rendering:
-    return render(shape, target, Caps(*room, optional=optional, has_open=has_open))
+def _first(caps: list[Caps], fits: Callable[[Caps], bool]) -> Caps | None:
+    """The first caps that fit, where all after them do too."""
+    index = bisect_left(caps, True, key=fits)
+    return caps[index] if index < len(caps) else None

@@ -257,13 +257,8 @@ class _Renderer:
             if declared.is_required or self._target.is_strict:
                 required.append(declared.name)
         named = {"required": required} if required else {}
-        closed = {
-            "type": "object",
-            "properties": properties,
-            **named,
-            "additionalProperties": False,
-        }
-        return closed, characters
+        opened: JsonObject = {"type": "object", "properties": properties, **named}
+        return {**opened, "additionalProperties": False}, characters
 
     def _property(self, declared: Property, pointer: str) -> tuple[JsonObject, float]:
         shape = declared.shape

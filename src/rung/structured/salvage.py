@@ -122,8 +122,10 @@ def _mend(value: Any, errors: Iterable[ValidationError]) -> list[str]:
             items = _at(value, error.instance_path)
             if isinstance(items, list):
                 found = cast("list[Any]", items)
-                found[:] = {json_key(item): item for item in reversed(found)}.values()
-                found.reverse()
+                first: dict[str, Any] = {}
+                for item in found:
+                    first.setdefault(json_key(item), item)
+                found[:] = first.values()
                 done.append("dropped_repeated_items")
         elif isinstance(holder, dict) and last in holder and holder[last] is None:
             del holder[last]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from rung.errors import SandboxUnavailable, UsageError
+from rung.errors import EngineError, SandboxUnavailable, UsageError
 from rung.validation import evidence
 from rung.validation.verdict import Candidate, Check, CheckContext, Verdict
 
@@ -96,7 +96,8 @@ async def run_checks(
     """The verdicts, cheapest check first, up to and including the first `fail`.
 
     A validator that crashes or hangs gives `error` with the reason as evidence, never `pass`; one
-    that needs a sandbox where none works gives `unavailable`.
+    that needs a sandbox where none works, or a checker model that does not answer, gives
+    `unavailable`.
     """
     known = {check.kind: _known(check) for check in checks}
     verdicts: list[Verdict] = []
@@ -117,7 +118,7 @@ async def _run_one(
     try:
         async with limit:
             verdict = await known.validate(candidate, context, check.argument)
-    except SandboxUnavailable as error:
+    except (SandboxUnavailable, EngineError) as error:  # no sandbox, no checker model
         verdict = Verdict(validator=check.spec, result="unavailable", evidence=str(error))
     except Exception as error:  # noqa: BLE001 - any crash is a verdict of its own: `error`, not a pass
         took_too_long = limit.expired()

@@ -127,11 +127,6 @@ def huge_file():
             file.write(b"x" * 1024 * 1024)
 
 
-def fill_disk():
-    for number in range(10_000):
-        pathlib.Path(f"part-{number}").write_bytes(b"x" * 4 * 1024 * 1024)
-
-
 def daemon(mark):
     """A grandchild in a session of its own, that keeps the output open and outlives its parents."""
     if os.fork() == 0:

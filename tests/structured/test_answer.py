@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rung.chat import Completion, ToolCall
+from rung.errors import EngineError, SchemaError
+from rung.structured import BadOutputError, compile_schema, read_object, violations
+from tests.structured.strategies import json_values
+
+PERSON = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "minLength": 1},
+        "age": {"type": "integer"},
+        "tags": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+    },
+    "required": ["name"],
+    "additionalProperties": False,
+}
+ADA = '{"name": "Ada"}'
+LOOSE = {"type": "object"}  # what a half of an answer would satisfy
+
+
+def completion(text: str, **more: Any) -> Completion:
+    return Completion(
+        **{"text": text, "engine": "e", "model": "m", "finish_reason": "stop", **more}
+    )
+
+
+def read(text: str, schema: Any = PERSON, **more: Any) -> Completion:
+    return read_object(completion(text, **more), schema)
+
+
+def failure(text: str, schema: Any = PERSON, **more: Any) -> BadOutputError:
+    with pytest.raises(BadOutputError) as caught:
+        read(text, schema, **more)
+    assert caught.value.kind == "bad_output"
+    return caught.value
+
+
+def test_a_clean_answer_needs_no_repair() -> None:
+    answer = read(f"\n {ADA}\n")
+    assert (answer.parsed, answer.repairs) == ({"name": "Ada"}, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "repairs"),
+    [
+        (f"\ufeff{ADA}", ()),
+        (f"```json\n{ADA}\n```", ("stripped_fence",)),
+        (f"```{ADA}```", ("stripped_fence",)),
+        (f"Here it is [as asked]:\n```json\n{ADA}\n```\nIs that well?", ("stripped_text",)),
+        (f"Sure! Here it is:\n```\n{ADA}\n``` Enjoy {{it}}", ("stripped_fence",)),
+        (f"The answer is {ADA}. Anything else?", ("stripped_text",)),
+        (f"<think>a {{b}} c</think>{ADA}", ("stripped_thinking",)),
+        (f"so, {{maybe}} \n</think>\n\n{ADA}", ("stripped_thinking",)),
+        (f"<thinking>x</thinking>```json\n{ADA}```", ("stripped_thinking", "stripped_fence")),
+    ],
+)
+def test_what_stands_around_the_one_json_value_is_stripped_and_said(
+    text: str, repairs: tuple[str, ...]
+) -> None:
+    answer = read(text, repairs=("earlier",))
+    assert answer.parsed == {"name": "Ada"}
+    assert answer.repairs == ("earlier", *repairs)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": {"b": 1}, "c": "cut o',
+        '{"a": [{"b": 1}, {"c": 2}, ',
+        '[{"a": 1}, {"b"',
+        '{"code": "```json\\n{}\\n```", "more": ',
+        '{"code": "</think> {}", "more": ',
+        "{'a': {\"b\": 1}}",
+        '{"a": 1} and {"b": 2}',
+        '```json\n{"a": 1}\n``` or ```json\n{"b": 2}\n```',
+        '<think>{"a": 1}',
+        '{"a": 1',
+        "no JSON here",
+    ],
+)
+def test_a_half_or_one_of_several_objects_is_never_the_answer(text: str) -> None:
+    failure(text, LOOSE, finish_reason="length")
+
+
+def test_a_cut_off_answer_that_is_whole_counts() -> None:
+    assert read(f"{ADA}\n\n\n", finish_reason="length").parsed == {"name": "Ada"}
+
+
+def test_an_answer_in_the_reasoning_field_counts_if_it_is_valid() -> None:
+    answer = read("", reasoning=f"I think: {ADA}")
+    assert answer.parsed == {"name": "Ada"}
+    assert answer.repairs == ("recovered_from_reasoning", "stripped_text")
+    failure("", reasoning='{"nom": "Ada"}')
+    failure('{"nom": "Ada"}', reasoning=ADA)
+
+
+@pytest.mark.parametrize(
+    ("more", "cause"),
+    [
+        ({}, "it is empty"),
+        ({"reasoning": "hm" * 50}, "only reasoning.*100 characters of reasoning"),
+        ({"reasoning": "hm", "finish_reason": "length"}, "all tokens went into reasoning"),
+        ({"finish_reason": "content_filter"}, "content filter"),
+        ({"tool_calls": (ToolCall(id="1", name="f", arguments="{}"),)}, "called a tool"),
+    ],
+)
+def test_an_empty_answer_says_why(more: dict[str, Any], cause: str) -> None:
+    error = failure("", **more)
+    assert error.completion.finish_reason in error.message
+    with pytest.raises(EngineError, match=cause):
+        read("", **more)
+
+
+def test_a_null_is_no_object_even_where_the_schema_allows_it() -> None:
+    assert failure("null", {"type": ["object", "null"]}).problems == ("it is null",)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ('{"name": "a", "name": "b"}', "given twice"),
+        ('{"name": NaN}', "NaN"),
+        ('{"name": "a", "age": -Infinity}', "Infinity"),
+        ('{"name": "a", "age": 1e999}', "too large"),
+        ('{"name": "a", "age": ' + "9" * 5000 + "}", "too long"),
+        ('{"name": "\\ud800"}', "surrogate"),
+        ('{"name": ' + "[" * 50_000 + "]" * 50_000 + "}", "64 levels"),
+        ("[" * 50_000, "64 levels"),
+        ('{"a":' * 50_000, "64 levels"),
+    ],
+)
+def test_json_that_parsers_read_differently_is_refused(text: str, cause: str) -> None:
+    assert cause in failure(text).message
+
+
+def test_an_emoji_as_a_surrogate_pair_is_text() -> None:
+    assert read('{"name": "\\ud83d\\ude00"}').parsed == {"name": "😀"}
+
+
+def test_the_error_has_the_violations_the_finish_reason_and_the_start_of_the_answer() -> None:
+    error = failure('{"name": "", "age": "x", "more": "' + "y" * 900 + '"}', finish_reason="length")
+    assert {problem.split(":")[0] for problem in error.problems} == {"/", "/name", "/age"}
+    assert "finish reason length" in error.message
+    assert "y" * 400 in error.message
+    assert "y" * 500 not in error.message
+    assert (error.engine, error.model) == ("e", "m")
+
+
+def test_an_answer_under_the_strict_schema_loses_its_nulls() -> None:
+    strict = compile_schema(PERSON, "openai").schema
+    text = '{"name": "Ada", "age": null, "tags": null}'
+    assert violations({"name": "Ada", "age": None, "tags": None}, strict) == []
+    answer = read(text)
+    assert (answer.parsed, answer.repairs) == ({"name": "Ada"}, ("dropped_nulls",))
+
+
+def test_nulls_are_dropped_inside_unions_but_never_where_they_are_meant() -> None:
+    inner = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["y"]}
+    schema = {"properties": {"a": {"anyOf": [{"type": "string"}, inner]}}}
+    assert read('{"a": {"x": null, "y": null}}', schema).parsed == {"a": {"y": None}}
+    failure('{"name": null}')
+
+
+def test_repeated_items_are_said_once_where_none_may_repeat() -> None:
+    answer = read('{"name": "Ada", "tags": ["a", "b", "a", "c", "b"]}')
+    assert answer.parsed == {"name": "Ada", "tags": ["a", "b", "c"]}
+    assert answer.repairs == ("dropped_repeated_items",)
+
+
+def test_a_mend_that_does_not_make_the_answer_valid_is_undone() -> None:
+    error = failure('{"name": "Ada", "age": null, "tags": "x"}')
+    assert any(problem.startswith("/age") for problem in error.problems)
+
+
+def test_a_bad_schema_is_the_callers_error() -> None:
+    with pytest.raises(SchemaError):
+        read(ADA, {"type": "strin"})
+
+
+def test_the_original_schema_decides_not_what_the_engine_enforced() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "number", "minimum": 0}}}
+    failure('{"n": -1}', schema)
+
+
+@settings(deadline=None)
+@given(st.text() | json_values.map(repr) | st.binary().map(lambda raw: raw.decode("latin-1")))
+def test_whatever_the_text_there_is_a_valid_object_or_a_typed_error(text: str) -> None:
+    try:
+        answer = read(text, LOOSE)
+    except BadOutputError as error:
+        assert error.problems
+    else:
+        assert isinstance(answer.parsed, dict)
