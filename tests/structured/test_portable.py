@@ -213,8 +213,10 @@ def test_one_of_two_keys_never_gives_both() -> None:
 
 
 def test_an_overlap_of_one_of_that_cannot_be_kept_apart_is_said() -> None:
-    schema = {"oneOf": [{"type": "string", "pattern": "a"}, {"type": "string", "pattern": "b"}]}
+    text = [{"type": "string", "pattern": "^a"}, {"type": "string", "pattern": "z$"}]
+    schema = {"oneOf": [*text, {"type": "null"}]}
     assert "oneOf: that only one branch matches is not enforced" in relaxed(schema)
+    assert len(llamacpp(schema)["anyOf"]) == 3
 
 
 def test_conditions_become_branches() -> None:
@@ -236,6 +238,12 @@ def test_what_not_excludes_is_left_out_or_said() -> None:
     assert list(llamacpp(without)["properties"]) == ["a"]
     assert llamacpp({"type": ["string", "null"], "not": {"type": "string"}}) == {"type": "null"}
     assert "not: is not enforced" in relaxed({"type": "string", "not": {"pattern": "^x"}})
+
+
+def test_an_exclusion_that_leaves_nothing_rung_knows_of_is_said_not_kept() -> None:
+    assert "not: is not enforced" in relaxed({"type": "array", "not": {"minItems": 0}})
+    nested = {"oneOf": [{"type": "string"}, {"type": "string", "pattern": "^[a-z]+$"}]}
+    assert "oneOf" in relaxed({"oneOf": [{"type": "string"}, nested]})
 
 
 def test_a_dependent_property_comes_with_what_it_needs() -> None:

@@ -30,12 +30,12 @@ def list_(as_json: bool) -> None:
     from rung.cli.table import number, print_table, size
 
     print_table(
-        ["model", "tier", "state", "size>", "context>", "quantization", "$/Mtok in/out>"],
+        ["model", "tier", "state", "size>", "context>", "quant", "$/Mtok>"],
         [
             (
                 row.model,
                 row.tier or "–",
-                _state(row),
+                row.state,
                 size(row.size_bytes),
                 number(row.context_tokens),
                 row.quantization or "–",
@@ -44,6 +44,9 @@ def list_(as_json: bool) -> None:
             for row in rows
         ],
     )
+    for row in rows:
+        if row.state == "pullable":
+            click.echo(f"fetch it with: rung models pull {row.model.partition('/')[2]}")
 
 
 @command.command()
@@ -120,12 +123,6 @@ async def _rows() -> list[ModelRow]:
 
     async with Rung() as rung:
         return await rung.list_models()
-
-
-def _state(row: ModelRow) -> str:
-    if row.state != "pullable":
-        return row.state
-    return f"rung models pull {row.model.partition('/')[2]}"
 
 
 def _price(row: ModelRow) -> str:

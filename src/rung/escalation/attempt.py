@@ -159,7 +159,7 @@ class Attempter:
         if plan.task.schema is not None:
             verdicts.append(_schema_verdict(candidate, plan.task.schema))
         if not any(verdict.result == "fail" for verdict in verdicts):
-            async with self._workspace.attempt(candidate.files) as scratch:
+            async with self._workspace.attempt(candidate.files, tests=plan.test_paths) as scratch:
                 checker = pick_checker(plan.row, plan.chain, rung)
                 context = CheckContext(
                     base=plan.root,

@@ -24,6 +24,7 @@ MAX_VISITS = 20_000
 
 _REFERENCES = frozenset({"$ref", "$recursiveRef", "$dynamicRef"})
 _CONDITIONS = frozenset({"not", "if", "dependencies", "dependentRequired", "dependentSchemas"})
+_NOT_EXCLUSIVE = "oneOf: that only one branch matches is not enforced"
 _OPPOSITE_BOUNDS: dict[str, Callable[[Any], JsonObject]] = {
     "minimum": lambda n: {"type": "number", "exclusiveMaximum": n},
     "maximum": lambda n: {"type": "number", "exclusiveMinimum": n},
@@ -42,7 +43,8 @@ class Cases:
     """Unfolds sites into cases.
 
     References are followed into themselves at most `recursion` times. `relax(pointer, what)` is
-    told what is not kept; where `is_loose`, conditions and exclusions are not even tried.
+    told what is not kept; where `is_loose`, conditions and exclusions are not even tried. Where
+    `is_wide`, the cases hold for all that the sites allow and perhaps more, not for less.
     """
 
     def __init__(
@@ -51,17 +53,22 @@ class Cases:
         recursion: int,
         relax: Callable[[str, str], None],
         is_loose: bool = False,
+        is_wide: bool = False,
     ) -> None:
         self._references = references
         self._recursion = recursion
         self._tell = relax
-        self._is_loose = is_loose
+        self._is_loose = is_loose or is_wide
+        self._is_wide = is_wide
+        # What is certain not to hold together can only be seen from the wide side.
+        self._wide = self if is_wide else Cases(references, 0, relax, is_wide=True)
         self._visits = 0
 
     def of(self, sites: Iterable[Site], pointer: str | None) -> list[Case]:
         """The cases in which all `sites` hold; none if they cannot.
 
-        `pointer` is where in the answer they apply, for messages; None: keep quiet.
+        `pointer` is where in the answer they apply, for messages. Without it nothing is relaxed:
+        what cannot be kept is left out.
         """
         return self._all([self._site(site, pointer) for site in sites], pointer)
 
@@ -78,26 +85,50 @@ class Cases:
             return [()] if schema else []
         factors: list[list[Case]] = [[(site,)]]
         for keyword, value in schema.items():
-            unfold = _COMBINATORS.get(keyword)
-            if unfold and self._is_loose and keyword in _CONDITIONS:
+            if self._is_loose and keyword in _CONDITIONS:
                 self._relax(pointer, f"{keyword}: is not enforced")
-            elif unfold:
-                factors.append(unfold(self, site, value, pointer))
+                continue
+            unfolded = self._unfolded(keyword, site, value, pointer)
+            if unfolded is not None:
+                factors.append(unfolded)
         return self._all(factors, pointer)
+
+    def _unfolded(
+        self, keyword: str, site: Site, value: Any, pointer: str | None
+    ) -> list[Case] | None:
+        """The cases of a combinator; None for any other keyword."""
+        match keyword:
+            case "$ref" | "$recursiveRef" | "$dynamicRef":
+                return self._reference(site, value, pointer)
+            case "allOf":
+                subs = self._inside(site, value)
+                return self._all([self._site(sub, pointer) for sub in subs], pointer)
+            case "anyOf":
+                subs = self._inside(site, value)
+                return [case for sub in subs for case in self._site(sub, pointer)]
+            case "oneOf":
+                return self._one_of(site, value, pointer)
+            case "not":
+                return self._not(site, value, pointer)
+            case "if":
+                return self._if(site, value, pointer)
+            case "dependencies" | "dependentRequired" | "dependentSchemas":
+                return self._dependencies(site, value, pointer)
+            case _:
+                return None
 
     def _all(self, factors: list[list[Case]], pointer: str | None) -> list[Case]:
         cases: list[Case] = [()]
         for factor in factors:
             pairs = [(a, b) for a in cases for b in factor if not a or types_of(schemas_of(a + b))]
             if len(pairs) > MAX_CASES:
-                pairs = [(a, b) for a, b in pairs if not self._clash(a, b)]
+                pairs = [(a, b) for a, b in pairs if not self._wide.clash(a, b)]
             if len(pairs) > MAX_CASES:
                 self._relax(pointer, f"only {MAX_CASES} of {len(pairs)} combinations are offered")
+                if self._is_wide:
+                    continue
             cases = [a + b for a, b in pairs[:MAX_CASES]]
         return cases
-
-    def _any(self, sites: Iterable[Site], pointer: str | None) -> list[Case]:
-        return [case for site in sites for case in self._site(site, pointer)]
 
     def _inside(self, site: Site, schemas: Any) -> list[Site]:
         found = cast("list[Any]", schemas) if isinstance(schemas, list) else []
@@ -107,30 +138,32 @@ class Cases:
         target = self._references.follow(site, value)
         if self._is_cut(target):
             self._relax(pointer, f"recursion is cut at depth {self._recursion}")
-            return []
+            return [()] if self._is_wide else []
         return self._site(target, pointer)
-
-    def _all_of(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
-        return self._all([self._site(sub, pointer) for sub in self._inside(site, value)], pointer)
-
-    def _any_of(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
-        return self._any(self._inside(site, value), pointer)
 
     def _one_of(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
         branches = self._inside(site, value)
         unfolded = [self._site(branch, pointer) for branch in branches]
         cases: list[Case] = []
-        for i, own in enumerate(unfolded):
-            rivals = [
-                branches[j]
-                for j, other in enumerate(unfolded)
-                if i != j and not all(self._clash(a, b) for a in own for b in other)
+        for i, own in enumerate([] if self._is_loose else unfolded):
+            outside = [
+                self._negation(rival)
+                for j, rival in enumerate(branches)
+                if i != j and not self._is_apart(own, rival)
             ]
-            cases += self._all([own, *map(self._negation, rivals)], None)
-        if not cases or self._is_loose:
-            self._relax(pointer, "oneOf: that only one branch matches is not enforced")
-            return [case for own in unfolded for case in own]
-        return cases
+            if pointer is not None and not all(outside):
+                self._relax(pointer, _NOT_EXCLUSIVE)
+                outside = [negation for negation in outside if negation]
+            cases += self._all([own, *outside], None)
+        if cases or (pointer is None and not self._is_loose):
+            return cases
+        self._relax(pointer, _NOT_EXCLUSIVE)
+        return [case for own in unfolded for case in own]
+
+    def _is_apart(self, cases: list[Case], rival: Site) -> bool:
+        """Whether it is certain that none of the cases holds together with `rival`."""
+        others = self._wide.of([rival], None)
+        return all(self._wide.clash(case, other) for case in cases for other in others)
 
     def _not(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
         inner = self._references.inside(site, value)
@@ -139,10 +172,10 @@ class Cases:
         if inner.schema is True or inner.schema == {}:
             return []
         outside = self._negation(inner)
-        if not outside:
-            self._relax(pointer, "not: is not enforced")
-            return [()]
-        return outside
+        if outside or pointer is None:
+            return outside
+        self._relax(pointer, "not: is not enforced")
+        return [()]
 
     def _if(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
         schema = cast(JsonObject, site.schema)
@@ -159,7 +192,8 @@ class Cases:
         for name, needed in cast(JsonObject, value if isinstance(value, dict) else {}).items():
             wanted = cast(Any, {"required": needed} if isinstance(needed, list) else needed)
             absent = self._references.inside(site, {"properties": {name: False}})
-            factors.append(self._any([self._references.inside(site, wanted), absent], pointer))
+            present = self._references.inside(site, wanted)
+            factors.append([*self._site(present, pointer), *self._site(absent, pointer)])
         return self._all(factors, pointer)
 
     def _negation(self, site: Site, depth: int = MAX_NEGATION) -> list[Case]:
@@ -208,6 +242,8 @@ class Cases:
                 for name, sub in cast(JsonObject, value).items()
                 if can_fail(sub)
             ]
+        if keyword in ("minLength", "minItems") and value == 0:
+            return []  # nothing is shorter
         if keyword in _OPPOSITE_BOUNDS and isinstance(value, int | float):
             return [_OPPOSITE_BOUNDS[keyword](value)]
         return []
@@ -215,8 +251,8 @@ class Cases:
     def _is_cut(self, target: Site) -> bool:
         return target.trail.count(target.trail[-1]) > self._recursion + 1
 
-    def _clash(self, a: Case, b: Case, depth: int = 2) -> bool:
-        """Whether it is certain that `a` and `b` cannot hold together."""
+    def clash(self, a: Case, b: Case, depth: int = 2) -> bool:
+        """Whether `a` and `b` cannot hold together; certain only of wide cases."""
         types = types_of(schemas_of(a + b))
         if not types:
             return True
@@ -230,7 +266,7 @@ class Cases:
         for name in keywords.names(schemas_of(a + b), "required"):
             mine = self._of_property(a, name)
             other = self._of_property(b, name)
-            if all(self._clash(x, y, depth - 1) for x in mine for y in other):
+            if all(self.clash(x, y, depth - 1) for x in mine for y in other):
                 return True
         return False
 
@@ -242,21 +278,6 @@ class Cases:
             and name in (properties := keywords.mapping(site.schema, "properties"))
         ]
         return self.of(subs, None)
-
-
-_COMBINATORS: dict[str, Callable[[Cases, Site, Any, str | None], list[Case]]] = {
-    "$ref": Cases._reference,  # pyright: ignore[reportPrivateUsage]
-    "$recursiveRef": Cases._reference,  # pyright: ignore[reportPrivateUsage]
-    "$dynamicRef": Cases._reference,  # pyright: ignore[reportPrivateUsage]
-    "allOf": Cases._all_of,  # pyright: ignore[reportPrivateUsage]
-    "anyOf": Cases._any_of,  # pyright: ignore[reportPrivateUsage]
-    "oneOf": Cases._one_of,  # pyright: ignore[reportPrivateUsage]
-    "not": Cases._not,  # pyright: ignore[reportPrivateUsage]
-    "if": Cases._if,  # pyright: ignore[reportPrivateUsage]
-    "dependencies": Cases._dependencies,  # pyright: ignore[reportPrivateUsage]
-    "dependentRequired": Cases._dependencies,  # pyright: ignore[reportPrivateUsage]
-    "dependentSchemas": Cases._dependencies,  # pyright: ignore[reportPrivateUsage]
-}
 
 
 def _list(value: Any) -> list[Any]:

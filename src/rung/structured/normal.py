@@ -164,7 +164,7 @@ class _Builder:
         if len(prefix) == known and (high is None or high > known):
             items = self.build(self._item_sites(case, known), f"{pointer}/*", depth + 1)
         if items is None:
-            high = len(prefix)
+            high = len(prefix) if high is None else min(high, len(prefix))
         is_unique = any(schema.get("uniqueItems") is True for schema in schemas)
         if is_unique and not prefix and isinstance(items, Values):
             high = min(len(items.values), len(items.values) if high is None else high)

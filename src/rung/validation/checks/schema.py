@@ -2,93 +2,71 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
-from typing import Any, cast
 
-import jsonschema_rs
-import msgspec
-
+from rung.chat import Completion, JsonObject
 from rung.errors import SchemaError, UsageError
+from rung.structured.answer import BadOutputError, read_object
+from rung.structured.parse import NotJsonError, parse
+from rung.structured.validate import check_schema, violations
 from rung.validation.paths import UnsafePathError, safe_path
 from rung.validation.registry import validator
-from rung.validation.verdict import Candidate, CheckContext, Result, Verdict
-
-_MOST_ERRORS = 20
-_LONGEST_MESSAGE = 300
+from rung.validation.verdict import Candidate, CheckContext, Verdict
 
 
 def check_schema_file(argument: str, base: Path) -> None:
-    _compile(_load(argument, base))
+    check_schema(_load(argument, base))
 
 
 @validator("schema", form="schema:FILE", rank=10, check_argument=check_schema_file, runs=1)
 async def schema(candidate: Candidate, context: CheckContext, argument: str) -> Verdict:
     """`schema:FILE`: the answer is JSON and valid against the JSON Schema in FILE.
 
-    FILE is relative to the project. An inline schema, `schema:{"type": …}`, works too.
+    FILE is relative to the project. An inline schema, `schema:{"type": …}`, works too. Of an answer
+    that is text, the one JSON value in it counts; of one file, its content.
     """
-    compiled = _compile(_load(argument, context.base))
-    instance = candidate.object
-    if instance is None:
-        try:
-            instance = msgspec.json.decode(candidate.text.encode("utf-8", "replace"))
-        except (msgspec.DecodeError, RecursionError) as error:
-            return _verdict("fail", f"the answer is not JSON: {error}")
+    wanted = _load(argument, context.base)
+    if candidate.object is not None:
+        problems = tuple(violations(candidate.object, wanted))
+    else:
+        problems = _problems_of_text(candidate, wanted)
+    return Verdict(
+        validator="schema",
+        result="fail" if problems else "pass",
+        evidence="\n".join(problems) or "valid",
+    )
+
+
+def _problems_of_text(candidate: Candidate, wanted: JsonObject) -> tuple[str, ...]:
+    contents = list(candidate.files.values())
+    text = contents[0] if len(contents) == 1 else candidate.text
     try:
-        errors = list(itertools.islice(compiled.iter_errors(instance), _MOST_ERRORS + 1))
-    except ValueError as error:  # nested too deeply, or holds what JSON cannot
-        return _verdict("fail", f"the answer cannot be validated: {error}")
-    if not errors:
-        return _verdict("pass", "valid")
-    lines = [_line(error) for error in errors[:_MOST_ERRORS]]
-    if len(errors) > _MOST_ERRORS:
-        lines.append("… and more")
-    return _verdict("fail", "\n".join(lines))
+        read_object(Completion(text=text, engine="", model=""), wanted)
+    except BadOutputError as error:
+        return error.problems
+    return ()
 
 
-def _verdict(result: Result, evidence: str) -> Verdict:
-    return Verdict(validator="schema", result=result, evidence=evidence)
-
-
-def _line(error: jsonschema_rs.ValidationError) -> str:
-    """JSON pointer (RFC 6901) and message."""
-    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in error.instance_path)
-    pointer = "".join(f"/{part}" for part in parts)
-    return f"{pointer or '(root)'}: {error.message[:_LONGEST_MESSAGE]}"
-
-
-def _load(argument: str, base: Path) -> Any:
+def _load(argument: str, base: Path) -> JsonObject:
     if not argument:
         raise UsageError("check 'schema' needs a file: schema:FILE.")
-    if argument.startswith("{"):
-        text, name = argument.encode(), "the inline schema"
-    else:
-        path, name = _inside(base, argument), argument
-        try:
-            text = path.read_bytes()
-        except OSError as error:
-            raise UsageError(f"check 'schema:{argument}': {error.strerror}: {path}.") from error
+    name = "the inline schema" if argument.startswith("{") else argument
+    text = argument if argument.startswith("{") else _read(argument, base)
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+        value = parse(text)
+    except NotJsonError as error:
         raise SchemaError(f"{name} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise SchemaError(f"{name} is not a JSON Schema: it must be an object")
+    return value  # pyright: ignore[reportUnknownVariableType]
 
 
-def _inside(base: Path, argument: str) -> Path:
+def _read(argument: str, base: Path) -> str:
     try:
-        return safe_path(base, argument)
+        return safe_path(base, argument).read_text(encoding="utf-8")
     except UnsafePathError as error:
         raise UsageError(f"check 'schema:{argument}': {error}.") from error
-
-
-def _compile(document: Any) -> jsonschema_rs.Validator:
-    if not isinstance(document, dict):
-        raise SchemaError(f"a JSON Schema is an object, not {type(document).__name__}.")
-    whole = cast("dict[str, Any]", document)
-    try:
-        # offline: a `$ref` to a web page must not make a check fetch it
-        return jsonschema_rs.validator_for(whole, validate_formats=True, offline=True)
-    except (jsonschema_rs.ReferencingError, ValueError) as error:
-        message = getattr(error, "message", str(error))
-        raise SchemaError(f"not a valid JSON Schema: {message}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"check 'schema:{argument}': it is not UTF-8 text.") from error
+    except OSError as error:
+        raise UsageError(f"check 'schema:{argument}': {error.strerror}.") from error

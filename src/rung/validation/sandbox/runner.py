@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import tempfile
 import time
@@ -19,13 +18,16 @@ from rung.config.settings import SandboxKind, SandboxSettings
 from rung.errors import SandboxUnavailable
 from rung.validation.folders import remove_tree
 from rung.validation.sandbox import bubblewrap, confinement
+from rung.validation.sandbox.output import read_capped
 
 Backend = Literal["bubblewrap", "landlock"]
 KilledReason = Literal["", "timeout", "memory", "disk", "cancelled"]
 
 _ORDER: tuple[Backend, ...] = ("bubblewrap", "landlock")
-_HEAD_BYTES, _TAIL_BYTES = 64 * 1024, 192 * 1024
-_GRACE_S = 0.2  # for the launcher to end by itself after its deadline, before it is killed
+# How long the launcher may take to end by itself, after its deadline or its input's end, before it
+# is killed. Killing bubblewrap takes its PID namespace along and is always safe. The launcher under
+# Landlock is the one that kills the others, and out of their reach: it is given time to finish.
+_PATIENCE_S: dict[Backend, float] = {"bubblewrap": 0.2, "landlock": 10.0}
 _PROBE_TIMEOUT_S = 10.0
 _INSTALL = (
     "no sandbox works here, so code that a model wrote is not run. Install bubblewrap "
@@ -178,9 +180,8 @@ async def _probe(backend: Backend, outside: Path) -> str:
     if await asyncio.to_thread(forbidden.exists):
         return "does not confine: the probe wrote outside"
     if result.exit_status != 0 or not await asyncio.to_thread((inside / "probe").exists):
-        return (
-            f"does not run: {result.output.strip()[-300:] or f'exit status {result.exit_status}'}"
-        )
+        said = result.output.strip()[-300:]
+        return f"does not run: {said or f'exit status {result.exit_status}'}"
     return ""
 
 
@@ -194,8 +195,10 @@ async def _run_in(backend: Backend, job: _Job) -> SandboxResult:
         await asyncio.to_thread(confinement.hand_over, owned, uid)
         command, line = _launch(backend, job, temporary, uid)
         with (private / "output").open("w+b") as output:
-            report = await _supervise(command, line, output.fileno(), job.timeout_s)
-            text = _read_capped(output.fileno())
+            report = await _supervise(
+                command, line, output.fileno(), job.timeout_s, _PATIENCE_S[backend]
+            )
+            text = read_capped(output.fileno())
         return SandboxResult(
             exit_status=report.exit_status,
             output=text,
@@ -247,7 +250,9 @@ def _launch(
     return command, msgspec.json.encode(line) + b"\n"
 
 
-async def _supervise(command: list[str], line: bytes, output: int, timeout_s: float) -> _Report:
+async def _supervise(
+    command: list[str], line: bytes, output: int, timeout_s: float, patience_s: float
+) -> _Report:
     """Start the launcher and wait for its report. Closing its input kills all that it started."""
     begun = time.monotonic()
     launcher = await asyncio.create_subprocess_exec(
@@ -261,17 +266,16 @@ async def _supervise(command: list[str], line: bytes, output: int, timeout_s: fl
         raise RuntimeError("the launcher was started without its pipes")
     try:
         launcher.stdin.write(line)
-        async with asyncio.timeout(timeout_s + _GRACE_S):
+        async with asyncio.timeout(timeout_s + patience_s):
             said = await launcher.stderr.read()
             await launcher.wait()
     except TimeoutError:
-        # The code can stop the launcher where both have one uid (bubblewrap, not root). Killing
-        # bubblewrap takes the whole PID namespace along.
+        # The code can stop the launcher where both have one uid: in bubblewrap, not as root.
         return _Report(seconds=time.monotonic() - begun, exit_status=-9, killed="timeout")
     finally:
         launcher.stdin.close()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_S):
+            async with asyncio.timeout(patience_s):
                 await launcher.wait()
         if launcher.returncode is None:
             launcher.kill()
@@ -292,14 +296,3 @@ def _parse_report(said: bytes, seconds: float) -> _Report:
     if report.failure:
         raise SandboxUnavailable(f"the sandbox could not confine the code: {report.failure}")
     return report
-
-
-def _read_capped(descriptor: int) -> str:
-    """Head and tail of the output file; a byte that is not UTF-8 becomes U+FFFD."""
-    size = os.fstat(descriptor).st_size
-    if size <= _HEAD_BYTES + _TAIL_BYTES:
-        return os.pread(descriptor, size, 0).decode("utf-8", "replace")
-    head = os.pread(descriptor, _HEAD_BYTES, 0).decode("utf-8", "replace")
-    tail = os.pread(descriptor, _TAIL_BYTES, size - _TAIL_BYTES).decode("utf-8", "replace")
-    left_out = size - _HEAD_BYTES - _TAIL_BYTES
-    return f"{head}\n[{left_out} bytes left out]\n{tail}"
