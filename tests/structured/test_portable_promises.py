@@ -24,7 +24,7 @@ ENFORCED = {
     "array": {"items", "prefixItems", "minItems", "maxItems"},
     "object": {"properties", "required", "additionalProperties"},
 }
-quick = settings(deadline=None, max_examples=1500, suppress_health_check=list(HealthCheck))
+quick = settings(deadline=None, max_examples=80, suppress_health_check=list(HealthCheck))
 
 
 def nodes(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -144,21 +144,22 @@ class Cases:
     def _one_of(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
         branches = self._inside(site, value)
         unfolded = [self._site(branch, pointer) for branch in branches]
+        if self._is_loose:
+            self._relax(pointer, _NOT_EXCLUSIVE)
+            return [case for own in unfolded for case in own]
         cases: list[Case] = []
-        for i, own in enumerate([] if self._is_loose else unfolded):
+        for i, own in enumerate(unfolded):
             outside = [
                 self._negation(rival)
                 for j, rival in enumerate(branches)
                 if i != j and not self._is_apart(own, rival)
             ]
-            if pointer is not None and not all(outside):
+            alone = self._all([own, *outside], None)
+            if own and not alone and pointer is not None:
                 self._relax(pointer, _NOT_EXCLUSIVE)
-                outside = [negation for negation in outside if negation]
-            cases += self._all([own, *outside], None)
-        if cases or (pointer is None and not self._is_loose):
-            return cases
-        self._relax(pointer, _NOT_EXCLUSIVE)
-        return [case for own in unfolded for case in own]
+                alone = own
+            cases += alone
+        return cases
 
     def _is_apart(self, cases: list[Case], rival: Site) -> bool:
         """Whether it is certain that none of the cases holds together with `rival`."""

@@ -9,7 +9,7 @@ from typing import Any
 from rung.structured.shapes import Number
 
 _STEPS = ("0.01", "0.05", "0.1", "0.5")
-_MAX_VALUES = 201
+_MAX_VALUES = 250
 
 
 def grid(shape: Number) -> tuple[Any, ...]:
