@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -50,9 +50,14 @@ class Rung:
         self.store = ModelStore(self.settings.models_dir)
 
     async def __aenter__(self) -> Rung:
-        engines = await build_engines(self.settings, self.store)
-        self.router = Router(self.settings, engines)
-        self.ledger = Ledger.open(self.settings.ledger, self.settings.data_dir)
+        async with AsyncExitStack() as stack:
+            self.ledger = Ledger.open(self.settings.ledger, self.settings.data_dir)
+            stack.push_async_callback(self.ledger.close)
+            engines = await build_engines(self.settings, self.store)
+            for engine in engines:
+                stack.push_async_callback(engine.close)
+            self.router = Router(self.settings, engines)
+            self._open = stack.pop_all()
         self._calls = Calls(self.ledger, self.settings)
         self._executor = Executor(self.settings, self.router, self._calls, self.ledger)
         self.reviews = Reviews(self.ledger)
@@ -64,9 +69,7 @@ class Rung:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for engine in self.router.engines:
-            await engine.close()
-        await self.ledger.close()
+        await self._open.aclose()
 
     async def ask(self, prompt: str | Sequence[Message], **options: Any) -> Completion:
         """One answer, without checks. The options are those of `stream`.
@@ -98,7 +101,8 @@ class Rung:
         A named model answers or fails: it is never replaced. Without a name the user's default
         model answers, else the strongest free one; where one fails before its first token the
         next one is asked, and the completion's `repairs` says so. With a `schema` nothing is
-        streamed before the whole object is valid.
+        streamed before the whole object is valid. `max_tokens` is `escalation.max_answer_tokens`
+        of the settings unless given.
         """
         if schema is not None:
             check_schema(schema)
@@ -111,7 +115,7 @@ class Rung:
             model="",
             messages=messages,
             schema=schema,
-            max_tokens=max_tokens,
+            max_tokens=max_tokens or self.settings.escalation.max_answer_tokens,
             temperature=temperature,
             timeout_s=timeout_s,
         )
@@ -184,7 +188,10 @@ class Rung:
     async def pull(
         self, model_id: str, on_progress: Callable[[PullProgress], None] | None = None
     ) -> InstalledModel:
-        """Fetch a model of the catalogue into the store; at once where it is there and whole."""
+        """Fetch a model into the store, by its id in the catalogue or by the path of a `.gguf`.
+
+        Returns at once where it is there and whole. Raises ModelError.
+        """
         return await pull(model_id, self.store, on_progress or (lambda _: None))
 
     async def _order(self, model: str | None, local_only: bool) -> Sequence[RoutedModel]:

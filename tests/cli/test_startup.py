@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -25,9 +26,11 @@ HEAVY = (
 
 def imported_by(code: str) -> set[str]:
     """The modules that an interpreter has loaded after running `code`."""
+    # Measuring coverage imports modules of its own into every Python process.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     script = f"{code}\nimport sys\nprint('\\n'.join(sys.modules), file=sys.stderr)"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=env
     )
     return set(done.stderr.splitlines())
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
+from rung.config.settings import EscalationSettings
 from rung.errors import UsageError
 from rung.escalation.cost import PaidRung
 from rung.escalation.events import Climbed, Event
@@ -312,6 +314,12 @@ async def test_critical_work_has_no_weak_stand_in(tmp_path: Path) -> None:
         ({"out": ["/etc/passwd"]}, "absolute"),
         ({"chain": ["small/tiny-1c"]}, "tiny-1b"),
         ({"schema": {"type": "strin"}}, "strin"),
+        ({"out": ["tests"]}, "is a folder"),
+        ({"out": ["tests/conftest.py/x.py"]}, "conftest.py"),
+        ({"checks": "syntax"}, "checks"),
+        ({"type": "bogus"}, "bogus"),
+        ({"budget_usd": -1.0}, "budget_usd"),
+        ({"budget_usd": float("nan")}, "budget_usd"),
     ],
 )
 async def test_a_wrong_task_is_an_error_before_any_model_is_asked(
@@ -324,8 +332,6 @@ async def test_a_wrong_task_is_an_error_before_any_model_is_asked(
 
 
 async def test_the_time_limit_of_a_task_holds(tmp_path: Path) -> None:
-    from rung.config.settings import EscalationSettings
-
     slow = answer(GOOD, stall_after=2)
     limits = EscalationSettings(paid="allow", task_timeout_s=1.0)
     async with ladder(tmp_path, small=[slow], escalation=limits) as it:
@@ -372,3 +378,90 @@ async def test_a_checker_that_is_unsure_or_broken_is_not_a_pass(
         outcome = await it.rung.execute(task)
         assert outcome.status == ("unverified" if result == "unavailable" else "skipped")
         assert outcome.attempts[0].verdicts[0].result == result
+
+
+async def test_a_rung_whose_engine_is_down_is_climbed_over(tmp_path: Path) -> None:
+    async with ladder(tmp_path) as it:
+        await it.small.stop()
+        outcome = await it.rung.execute(add_task(project(tmp_path)))
+        assert outcome.status == "verified"
+        assert [(a.engine, bool(a.error)) for a in outcome.attempts] == [
+            ("small", True),
+            ("big", False),
+        ]
+
+
+async def test_what_was_begun_at_the_deadline_is_on_record_and_paid_for(tmp_path: Path) -> None:
+    slow = answer(GOOD, stall_after=2)
+    limits = EscalationSettings(paid="allow", task_timeout_s=1.0)
+    async with ladder(tmp_path, big=[slow], escalation=limits) as it:
+        outcome = await it.rung.execute(add_task(project(tmp_path), chain=[BIG]))
+        assert "timeout" in (outcome.attempts[0].error or "")
+        assert outcome.cost_usd is None
+        [row] = await it.rung.ledger.attempts(outcome.task_id)
+        assert row.error == outcome.attempts[0].error
+
+
+async def test_critical_work_is_reviewed_whatever_the_caller_would_rather(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=[WRONG], big=[WRONG]) as it:
+        task = add_task(project(tmp_path), type="critical", at_end="skip")
+        assert (await it.rung.execute(task)).status == "needs_review"
+
+
+async def test_line_ends_stay_what_they_are(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "sums.py").write_bytes(b"def add(a, b):\r\n    return a - b\r\n")
+    edit = {"path": "sums.py", "find": "b):\n    return a - b", "replace": "b):\n    return a + b"}
+    reply = json.dumps({"answer": "", "edits": [edit]})
+    async with ladder(tmp_path, small=[reply]) as it:
+        task = add_task(root, out=[], files=["sums.py"])
+        outcome = await it.rung.execute(task)
+        assert outcome.status == "verified"
+        await it.rung.apply(task, outcome)
+    assert (root / "sums.py").read_bytes() == b"def add(a, b):\r\n    return a + b\r\n"
+
+
+async def test_a_poem_is_not_verified_by_the_projects_tests(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "sums.py").write_text("def add(a, b):\n    return a + b\n")
+    async with ladder(tmp_path, small=["Roses are blue"]) as it:
+        outcome = await it.rung.execute(add_task(root, checks=[], out=["poem.txt"], at_end="skip"))
+        assert outcome.status == "unverified"
+
+
+async def test_a_link_is_written_through_not_replaced(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "real.py").write_text("x = 1\n")
+    (root / "sums.py").symlink_to("real.py")
+    async with ladder(tmp_path) as it:
+        task = add_task(root)
+        outcome = await it.rung.execute(task)
+        await it.rung.apply(task, outcome)
+    assert (root / "sums.py").is_symlink()
+    assert "a + b" in (root / "real.py").read_text()
+
+
+async def test_all_files_are_written_or_none(tmp_path: Path) -> None:
+    files = '{"files": [{"path": "a.py", "content": "a"}, {"path": "b/c.py", "content": "b"}]}'
+    root = project(tmp_path)
+    async with ladder(tmp_path, small=[files]) as it:
+        task = add_task(root, checks=["cmd:true"], out=["a.py", "b/c.py"])
+        outcome = await it.rung.execute(task)
+        (root / "b").write_text("in the way")
+        with pytest.raises(UsageError, match="b"):
+            await it.rung.apply(task, outcome)
+    assert not (root / "a.py").exists()
+
+
+async def test_a_worst_case_is_never_below_the_bill_in_any_script(tmp_path: Path) -> None:
+    async with ladder(tmp_path, price=100.0) as it:
+        task = Task("字" * 6000, chain=[BIG], root=tmp_path, budget_usd=0.5)
+        outcome = await it.rung.execute(task)
+        assert it.big.chats == []
+        assert "over_budget" in (outcome.attempts[0].error or "")
+
+
+async def test_with_a_seed_every_attempt_has_its_own(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=[WRONG]) as it:
+        await it.rung.execute(add_task(project(tmp_path), seed=40, chain=[SMALL]))
+        assert [call.body["seed"] for call in it.small.chats] == [41, 42]

@@ -67,7 +67,9 @@ def test_of_one_tier_the_users_default_comes_first_then_a_loaded_one_then_the_la
 
 
 def test_a_users_row_changes_only_the_fields_it_names() -> None:
-    rows = matrix({"standard": MatrixRow(chain=("lmstudio/qwen3-30b",), max_attempts=3)})
+    rows = matrix(
+        {"standard": MatrixRow(chain=("lmstudio/qwen3-30b",), max_attempts=3)}, DEFAULT_TIERS
+    )
     assert rows["standard"].chain == ("lmstudio/qwen3-30b",)
     assert rows["standard"].max_attempts == 3
     assert rows["standard"].checks == default_matrix()["standard"].checks
@@ -77,7 +79,19 @@ def test_a_users_row_changes_only_the_fields_it_names() -> None:
 
 def test_an_unknown_task_type_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'standard'"):
-        matrix({"standart": MatrixRow(max_attempts=3)})
+        matrix({"standart": MatrixRow(max_attempts=3)}, DEFAULT_TIERS)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (MatrixRow(chain=("local_fats",)), "did you mean 'local_fast'"),
+        (MatrixRow(checker="nobody"), "matrix.standard.checker"),
+    ],
+)
+def test_a_rung_that_cannot_exist_is_an_error(row: MatrixRow, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        matrix({"standard": row}, DEFAULT_TIERS)
 
 
 def test_the_checker_is_the_same_the_next_or_the_named() -> None:
@@ -88,5 +102,5 @@ def test_the_checker_is_the_same_the_next_or_the_named() -> None:
     assert pick_checker(rows["critical"], chain, 0) is FAST
     assert pick_checker(rows["critical"], chain, 2) is HAIKU
     assert pick_checker(rows["standard"], (), 0) is None
-    by_tier = matrix({"standard": MatrixRow(checker="haiku")})["standard"]
+    by_tier = matrix({"standard": MatrixRow(checker="haiku")}, DEFAULT_TIERS)["standard"]
     assert pick_checker(by_tier, chain, 0) is HAIKU

@@ -43,15 +43,15 @@ def test_the_demo_verifies_what_is_in_reach_and_hands_over_the_rest(here: Path) 
     assert ran.status == 0, ran.err
     assert "verified" in ran.err
     assert "needs review" in ran.err
-    [item] = rung("review", "list", "--json", cwd=here).json
-    assert "Roman numeral" in item["title"]
+    items = rung("review", "list", "--json", cwd=here).json
+    [item] = [found for found in items if "Roman numeral" in found["title"]]
     shown = rung("review", "show", str(item["id"]), cwd=here)
     assert "attempt 1" in shown.out
     assert "+++ b/roman.py" in shown.out
     summary = rung("control", "summary", "--json", cwd=here).json
     assert summary["tasks"]["verified"] >= 1
-    assert summary["tasks"]["needs_review"] == 1
-    assert summary["open_reviews"] == 1
+    assert sum(summary["tasks"].values()) == 3
+    assert summary["open_reviews"] == summary["tasks"]["needs_review"] == len(items)
     rejected = rung("review", "reject", str(item["id"]), "--note", "no", cwd=here)
     assert rejected.out.startswith("rejected")
     again = rung("review", "approve", str(item["id"]), cwd=here)

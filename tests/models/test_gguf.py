@@ -9,7 +9,7 @@ from rung.errors import ModelError
 from rung.models.catalogue import find_model
 from rung.models.gguf import check_gguf
 from tests.models.builders import SHAPE, gguf_bytes
-from tests.starter import CACHE, STARTER
+from tests.starter import STARTER
 
 SMALL = gguf_bytes(values=64)
 
@@ -112,9 +112,6 @@ def test_flipped_bytes_give_a_shape_or_a_model_error(
         assert str(path) in str(error)
 
 
-@pytest.mark.skipif(
-    not (CACHE / STARTER / "model.json").is_file(), reason="the starter model was never pulled"
-)
 def test_the_starter_model_is_what_the_catalogue_says(starter_model_dir: Path) -> None:
     entry = find_model(STARTER)
     found = check_gguf(starter_model_dir / STARTER / entry.file)

@@ -134,7 +134,7 @@ def test_recursion_is_unrolled_twice_and_said() -> None:
 
 
 def test_a_tree_that_does_not_fit_loses_depth_before_its_nodes_lose_properties() -> None:
-    schema = compile_schema(TREE, "llamacpp", 150).schema
+    schema = compile_schema(TREE, "llamacpp", 180).schema
     assert set(schema["properties"]) == {"value", "kids"}
     inside = schema["properties"]["kids"]["items"]["properties"]
     assert inside["value"] == {"type": "integer"}

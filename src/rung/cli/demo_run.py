@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Console
 
 from rung.cli.do_task import approver
@@ -41,7 +42,9 @@ async def _run(tasks: list[Task], starter: str, agrees: bool) -> list[Outcome]:
     await pull_model(starter, is_quiet=False)
     outcomes: list[Outcome] = []
     async with Rung() as rung:
-        for task in tasks:
+        # The whole ladder of this machine, so that what is beyond one model climbs to all others.
+        ladder = [model.name for model in await rung.router.models() if model.tier]
+        for task in (msgspec.structs.replace(task, chain=ladder) for task in tasks):
             click.secho(f"\n▶ {' '.join(task.text.split())}", bold=True, fg="cyan", err=True)
             progress = Progress(is_quiet=False)
             with progress:

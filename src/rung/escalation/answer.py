@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -91,6 +92,15 @@ def candidate_from(completion: Completion, task: Task, base: Mapping[str, str]) 
     if form == "files":
         return Candidate(text=text, files=_whole_files(value["files"], task.out))
     return Candidate(text=value["answer"], files=apply_edits(value["edits"], base))
+
+
+def with_crlf(candidate: Candidate, crlf: Collection[str]) -> Candidate:
+    """The candidate with the line ends of the files that it replaces."""
+    files = {
+        path: text.replace("\r\n", "\n").replace("\n", "\r\n") if path in crlf else text
+        for path, text in candidate.files.items()
+    }
+    return replace(candidate, files=files)
 
 
 def file_content(text: str, path: str) -> str:

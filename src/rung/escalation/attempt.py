@@ -11,8 +11,14 @@ import msgspec
 from rung.chat import ChatRequest, Completion, Message
 from rung.config.settings import Settings
 from rung.errors import EngineError, EngineErrorKind
-from rung.escalation.answer import UnusableAnswer, answer_schema, candidate_from, form_of
-from rung.escalation.cost import CHARACTERS_PER_TOKEN, CostGuard
+from rung.escalation.answer import (
+    UnusableAnswer,
+    answer_schema,
+    candidate_from,
+    form_of,
+    with_crlf,
+)
+from rung.escalation.cost import CostGuard
 from rung.escalation.events import Checked, Generated, OnEvent
 from rung.escalation.judge import judge_with
 from rung.escalation.matrix import pick_checker
@@ -29,6 +35,7 @@ from rung.validation.workspace import Workspace
 
 FIRST_TEMPERATURE = 0.2
 SMALLEST_ANSWER_TOKENS = 64
+BYTES_PER_TOKEN = 3  # of ordinary text in any script; the engine has the last word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +81,8 @@ class Attempter:
         self._guard = guard
         self._on_event = on_event
 
-    async def run(
-        self, n: int, rung: int, messages: Sequence[Message], temperature: float
-    ) -> Finished:
-        """Attempt number `n` on rung `rung`. Engine errors become part of the attempt."""
-        started, spent_usd = time.monotonic(), self._guard.meter()
+    def begin(self, n: int, rung: int, temperature: float) -> Finished:
+        """Attempt number `n` on rung `rung`, as it is before it has an answer."""
         model = self._plan.chain[rung]
         attempt = Attempt(
             n=n,
@@ -86,9 +90,17 @@ class Attempter:
             engine=model.engine.name,
             tier=model.tier,
             temperature=temperature,
+            cost_usd=0.0 if model.is_free else None,
         )
+        return Finished(rung=rung, attempt=attempt, result="no_answer", evidence="")
+
+    async def run(self, begun: Finished, messages: Sequence[Message]) -> Finished:
+        """Carry an attempt out. Engine errors become part of it."""
+        started, spent_usd = time.monotonic(), self._guard.meter()
+        rung, attempt = begun.rung, begun.attempt
+        n, model = attempt.n, self._plan.chain[rung]
         try:
-            completion = await self._answer(n, model, messages, temperature)
+            completion = await self._answer(n, model, messages, attempt.temperature)
         except EngineError as error:
             measured = _replace(attempt, cost_usd=spent_usd(), seconds=time.monotonic() - started)
             return _without_answer(rung, measured, error)
@@ -121,6 +133,7 @@ class Attempter:
             schema=answer_schema(self._plan.task, form_of(self._plan.task)),
             max_tokens=self._room_for_answer(model, prompt),
             temperature=temperature,
+            seed=None if self._plan.task.seed is None else self._plan.task.seed + n,
         )
         label = Label(purpose="worker", task_id=self._plan.task_id, attempt=n)
         return await self._calls.complete(
@@ -131,7 +144,8 @@ class Attempter:
         wanted = self._settings.escalation.max_answer_tokens
         if model.info.context_tokens is None:
             return wanted
-        room = model.info.context_tokens - len(prompt) // CHARACTERS_PER_TOKEN
+        prompt_tokens = len(prompt.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN
+        room = model.info.context_tokens - prompt_tokens
         return max(SMALLEST_ANSWER_TOKENS, min(wanted, room))
 
     def _progress(self, n: int) -> Callable[[str], None]:
@@ -150,7 +164,7 @@ class Attempter:
         """The candidate and its verdicts; an answer that cannot be used is a verdict too."""
         plan = self._plan
         try:
-            candidate = candidate_from(completion, plan.task, plan.base)
+            candidate = with_crlf(candidate_from(completion, plan.task, plan.base), plan.crlf)
         except UnusableAnswer as error:
             verdict = Verdict(validator="answer", result="fail", evidence=str(error))
             self._on_event(Checked(n=n, verdict=verdict))

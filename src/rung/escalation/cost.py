@@ -10,7 +10,9 @@ from rung.config.settings import PaidPolicy
 from rung.errors import EngineError
 from rung.routing.models import RoutedModel
 
-CHARACTERS_PER_TOKEN = 3  # low on purpose: the estimate must not be below the bill
+# Tokenisers fall back to bytes, so no text has more tokens than UTF-8 bytes; templates add some.
+TEMPLATE_TOKENS = 64
+IMAGE_TOKENS = 4_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,7 @@ class CostGuard:
                 f'usd_per_mtok_in and usd_per_mtok_out under [models."{model.name}"]'
             )
         left = self._budget_usd - self.spent_usd
-        if worst > left:
+        if not worst <= left:  # also where one of them is not a number
             return (
                 f"{model.name} may cost up to ${worst:.4f} and ${left:.4f} of the budget of "
                 f"${self._budget_usd:.2f} is left; raise it with --budget"
@@ -101,9 +103,12 @@ class CostGuard:
 
 
 def worst_case_usd(model: RoutedModel, request: ChatRequest) -> float | None:
-    """The most that a call can cost: its prompt counted generously, its answer at full length."""
+    """The most that a call can cost: its prompt counted in bytes, its answer at full length."""
     if model.price is None or request.max_tokens is None:
         return None
-    characters = sum(len(message.content) for message in request.messages)
-    characters += len(str(request.schema or ""))
-    return model.price.cost(characters // CHARACTERS_PER_TOKEN + 64, request.max_tokens)
+    texts = [message.content for message in request.messages] + [str(request.schema or "")]
+    images = sum(len(message.images) for message in request.messages)
+    most_tokens = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    return model.price.cost(
+        most_tokens + TEMPLATE_TOKENS + images * IMAGE_TOKENS, request.max_tokens
+    )

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -35,7 +35,9 @@ class Run:
     """One task while it is being tried."""
 
     plan: Plan
+    guard: CostGuard
     finished: list[Finished] = field(default_factory=list[Finished])
+    current: Finished | None = None
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -63,8 +65,9 @@ class Executor:
         """
         emit: OnEvent = on_event or (lambda _: None)
         plan = await make_plan(task, self._settings, self._router)
-        run = Run(plan=plan)
         recorder = Recorder(self._ledger, plan, self._settings)
+        run = Run(plan=plan, guard=self._guard(plan, recorder, approve))
+        spent_usd = run.guard.meter()
         checker = pick_checker(plan.row, plan.chain, 0)
         emit(
             Planned(
@@ -76,25 +79,25 @@ class Executor:
             )
         )
         try:
-            ending = await self._climb(run, recorder, approve, emit)
+            ending = await self._climb(run, recorder, emit)
         except asyncio.CancelledError:
+            _cut_off(run, recorder, "cancelled: stopped by the caller")
             recorder.cancelled(run.finished, run.seconds)
             raise
-        outcome = outcome_of(plan, run.finished, ending, run.seconds)
+        if ending == "deadline":
+            _cut_off(run, recorder, "timeout: the task's time was over")
+        outcome = outcome_of(plan, run.finished, ending, seconds=run.seconds, cost_usd=spent_usd())
         return await recorder.finished(outcome)
 
-    async def _climb(
-        self, run: Run, recorder: Recorder, approve: Approve | None, emit: OnEvent
-    ) -> Ending:
+    async def _climb(self, run: Run, recorder: Recorder, emit: OnEvent) -> Ending:
         plan, limit_s = run.plan, self._settings.escalation.task_timeout_s
-        guard = self._guard(plan, recorder, approve)
         try:
             async with (
                 asyncio.timeout(limit_s),
                 _project(plan) as root,
                 Workspace(root) as workspace,
             ):
-                attempter = Attempter(plan, self._settings, self._calls, workspace, guard, emit)
+                attempter = Attempter(plan, self._settings, self._calls, workspace, run.guard, emit)
                 return await self._attempts(run, attempter, recorder, emit)
         except TimeoutError:
             return "deadline"
@@ -125,7 +128,9 @@ class Executor:
                 )
             )
             messages = _messages(plan, run.finished, step)
-            done = await attempter.run(n, step.rung, messages, temperature)
+            run.current = attempter.begin(n, step.rung, temperature)
+            done = await attempter.run(run.current, messages)
+            run.current = None
             run.finished.append(done)
             recorder.attempt(done.attempt)
             emit(AttemptFinished(attempt=done.attempt))
@@ -152,6 +157,15 @@ class Executor:
             settings.paid,
             recorder.audited(approve) if approve else None,
         )
+
+
+def _cut_off(run: Run, recorder: Recorder, error: str) -> None:
+    """Put the attempt that was under way on record: it may have cost something."""
+    if run.current is None:
+        return
+    attempt = msgspec.structs.replace(run.current.attempt, error=error)
+    run.finished.append(replace(run.current, attempt=attempt, evidence=error, error_kind="timeout"))
+    recorder.attempt(attempt)
 
 
 @asynccontextmanager

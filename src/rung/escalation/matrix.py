@@ -40,15 +40,30 @@ def default_matrix() -> Mapping[TaskType, Row]:
     return msgspec.convert(tomllib.loads(text), dict[TaskType, Row])
 
 
-def matrix(overrides: Mapping[str, MatrixRow]) -> Mapping[TaskType, Row]:
-    """The default table with the user's `[matrix.<type>]` fields laid over it."""
+def matrix(overrides: Mapping[str, MatrixRow], tiers: Mapping[str, int]) -> Mapping[TaskType, Row]:
+    """The default table with the user's `[matrix.<type>]` fields laid over it.
+
+    Raises ConfigError for a task type, a tier or a checker that does not exist.
+    """
     rows = dict(default_matrix())
     for name, override in overrides.items():
         if name not in TASK_TYPES:
             raise ConfigError(f"matrix: unknown task type {name!r}; {nearest(name, TASK_TYPES)}")
+        for rung in override.chain:
+            _check_rung(f"matrix.{name}.chain", rung, tiers, ())
+        if override.checker:
+            _check_rung(f"matrix.{name}.checker", override.checker, tiers, ("same", "next"))
         given = {key: value for key, value in override.values().items() if value}
         rows[name] = dataclasses.replace(rows[name], **given)
     return rows
+
+
+def _check_rung(where: str, name: str, tiers: Mapping[str, int], others: Sequence[str]) -> None:
+    known = (*others, *tiers)
+    if "/" not in name and name not in known:
+        raise ConfigError(
+            f"{where}: {name!r} is no tier, and no model (engine/model); {nearest(name, known)}"
+        )
 
 
 def resolve_chain(
@@ -69,13 +84,20 @@ def _resolved(
         if name not in tiers:
             yield from (model for model in models if model.name == name)
             continue
-        of_tier = [model for model in models if model.tier == name]
-        if of_tier:
-            yield max(of_tier, key=_preference)
-        elif row.substitute and tiers[name] < 0:
+        of_tier = best_of_tier(name, models)
+        yield from of_tier
+        if not of_tier and row.substitute and tiers[name] < 0:
             weaker = [m for m in models if m.tier and m.level < tiers[name] and m.is_free]
-            if weaker:
-                yield max(weaker, key=_preference)
+            yield from _best(weaker)
+
+
+def best_of_tier(tier: str, models: Sequence[RoutedModel]) -> tuple[RoutedModel, ...]:
+    """The one model that a tier stands for, if it has any."""
+    return _best([model for model in models if model.tier == tier])
+
+
+def _best(models: Sequence[RoutedModel]) -> tuple[RoutedModel, ...]:
+    return (max(models, key=_preference),) if models else ()
 
 
 def _preference(model: RoutedModel) -> tuple[int, bool, bool, float]:

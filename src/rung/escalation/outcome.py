@@ -12,7 +12,14 @@ from rung.escalation.task import Outcome, Status
 Ending = Literal["passed", "unchecked", "top", "attempts", "deadline"]
 
 
-def outcome_of(plan: Plan, finished: Sequence[Finished], ending: Ending, seconds: float) -> Outcome:
+def outcome_of(
+    plan: Plan,
+    finished: Sequence[Finished],
+    ending: Ending,
+    *,
+    seconds: float,
+    cost_usd: float | None,
+) -> Outcome:
     """What became of the task. Only an answer whose every check passed is `verified`."""
     best = max(
         (item for item in finished if item.candidate is not None),
@@ -20,7 +27,6 @@ def outcome_of(plan: Plan, finished: Sequence[Finished], ending: Ending, seconds
         default=None,
     )
     status = status_of(plan, finished, ending)
-    costs = [item.attempt.cost_usd for item in finished]
     candidate = best.candidate if best else None
     return Outcome(
         task_id=plan.task_id,
@@ -36,7 +42,7 @@ def outcome_of(plan: Plan, finished: Sequence[Finished], ending: Ending, seconds
         engine=best.attempt.engine if best else None,
         tier=best.attempt.tier if best else None,
         attempts=tuple(item.attempt for item in finished),
-        cost_usd=None if None in costs else sum(cost or 0.0 for cost in costs),
+        cost_usd=cost_usd,
         saved_usd=saved_usd(plan, best) if status == "verified" else None,
         seconds=seconds,
     )
@@ -44,7 +50,8 @@ def outcome_of(plan: Plan, finished: Sequence[Finished], ending: Ending, seconds
 
 def status_of(plan: Plan, finished: Sequence[Finished], ending: Ending) -> Status:
     """`failed` is for tasks that no model ever worked on; all others end as the matrix says."""
-    at_end = plan.task.at_end or plan.row.at_end
+    # Work that is always reviewed is reviewed whatever the caller would rather have.
+    at_end = "review" if plan.row.always_review else plan.task.at_end or plan.row.at_end
     if ending == "passed":
         return "needs_review" if plan.row.always_review else "verified"
     if ending == "unchecked":
@@ -77,7 +84,7 @@ def reason_of(plan: Plan, finished: Sequence[Finished], ending: Ending, status: 
         return f"nothing could check it{': ' + why if why else ''}"
     limits = {
         "deadline": "the task's time was over",
-        "attempts": f"{len(finished)} attempts were made, which is the limit",
+        "attempts": f"no more than {len(finished)} attempts are allowed",
         "top": "no rung is left",
     }
     evidence = last.evidence.strip() if last else ""
@@ -88,7 +95,9 @@ def reason_of(plan: Plan, finished: Sequence[Finished], ending: Ending, status: 
 
 
 def _no_models(plan: Plan) -> str:
-    tiers = ", ".join(plan.row.chain)
+    tiers = ", ".join(plan.task.chain or plan.row.chain)
+    if plan.task.chain:
+        return f"no model of {tiers} is available; see `rung models list`"
     if plan.row.substitute:
         return (
             "no model is available; run `rung models pull smollm2-135m`, start LM Studio or "

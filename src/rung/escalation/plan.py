@@ -12,8 +12,8 @@ from rung.errors import UsageError
 from rung.escalation.answer import form_of
 from rung.escalation.apply import file_sha256
 from rung.escalation.classify import classify, complexity_of
-from rung.escalation.matrix import Row, matrix, resolve_chain
-from rung.escalation.task import Classification, Task
+from rung.escalation.matrix import Row, best_of_tier, matrix, resolve_chain
+from rung.escalation.task import Classification, Task, checked_task
 from rung.routing.models import RoutedModel
 from rung.routing.router import Router
 from rung.structured.validate import check_schema
@@ -33,8 +33,9 @@ class Plan:
     """A task made ready.
 
     `base` holds the given files' contents by path relative to `root`; `before` the SHA-256 of
-    every file that the worker may write, as it was (`None`: there was none); `missing` what the
-    task's type wants checked and this project has nothing for.
+    every file that the worker may write, as it was (`None`: there was none); `crlf` names those
+    whose lines end in CRLF, which `base` has without the CR and answers get back; `missing` is what
+    the task's type wants checked and this project has nothing for.
     """
 
     task_id: str
@@ -42,6 +43,7 @@ class Plan:
     root: Path
     base: Mapping[str, str]
     before: Mapping[str, str | None]
+    crlf: frozenset[str]
     classification: Classification
     row: Row
     chain: tuple[RoutedModel, ...]
@@ -62,9 +64,7 @@ class Plan:
     @property
     def needs_project(self) -> bool:
         """Whether a check looks at more than the candidate's own files."""
-        return bool(self.task.files or self.task.out) or any(
-            check.kind in ("tests", "cmd", "bench") for check in self.checks
-        )
+        return any(check.kind in ("tests", "cmd", "bench", "compile") for check in self.checks)
 
 
 async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
@@ -72,8 +72,7 @@ async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
 
     Raises UsageError for whatever is wrong with the task itself, before any model is asked.
     """
-    if not task.text.strip():
-        raise UsageError("the task has no text: say what is to be done")
+    task = checked_task({name: getattr(task, name) for name in Task.__struct_fields__})
     root = (task.root or Path.cwd()).resolve()
     if not root.is_dir():
         raise UsageError(f"the task's folder {root} does not exist")
@@ -81,7 +80,7 @@ async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
     if task.schema is not None:
         check_schema(task.schema)
     classification = classification_of(task)
-    row = matrix(settings.matrix)[classification.type]
+    row = matrix(settings.matrix, router.tiers)[classification.type]
     if not row.checker and any(spec.startswith("semantic") for spec in task.checks):
         row = replace(row, checker="same")
     checks, missing = chosen_checks(task, row, root)
@@ -93,7 +92,8 @@ async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
         task_id=secrets.token_hex(8),
         task=task,
         root=root,
-        base={path: read_text(root, path) for path in task.files},
+        base={path: read_text(root, path).replace("\r\n", "\n") for path in task.files},
+        crlf=frozenset(path for path in (*task.files, *task.out) if has_crlf(root / path)),
         before={path: file_sha256(root / path) for path in (*task.files, *task.out)},
         classification=classification,
         row=row,
@@ -107,9 +107,11 @@ def check_paths(root: Path, paths: Sequence[str]) -> None:
     """Raise UsageError for a path that leads out of the project."""
     for path in paths:
         try:
-            safe_path(root, path)
+            full = safe_path(root, path)
         except UnsafePathError as error:
             raise UsageError(str(error)) from None
+        if full.is_dir():
+            raise UsageError(f"{path} is a folder: name the files in it")
 
 
 def classification_of(task: Task) -> Classification:
@@ -125,16 +127,19 @@ def classification_of(task: Task) -> Classification:
 
 
 async def chain_of(task: Task, row: Row, router: Router) -> tuple[RoutedModel, ...]:
-    """The models to try. Every name in the task's own chain must exist; tiers may be empty."""
+    """The models to try. Every name in the task's own chain must exist; tiers may be empty.
+
+    A named model whose engine is down keeps its place: its attempt will say so, and climb.
+    """
     models = await router.models(task.local_only)
     if not task.chain:
         return resolve_chain(row, models, router.tiers)
     chain: list[RoutedModel] = []
     for name in task.chain:
         if name in router.tiers:
-            chain += [m for m in models if m.tier == name]
+            chain += best_of_tier(name, models)
         else:
-            chain.append(await router.find(name, task.local_only))
+            chain.append(await router.rung(name, task.local_only))
     return tuple(dict.fromkeys(chain))
 
 
@@ -160,7 +165,7 @@ def _default_check(kind: str, task: Task, root: Path) -> Check | Verdict | None:
     if kind in ("syntax", "compile") and paths and not any(of_path(path) for path in paths):
         return None
     if kind == "tests":
-        if not paths:
+        if not any(of_path(path) for path in paths):
             return None
         folder = next((name for name in TEST_FOLDERS if (root / name).is_dir()), None)
         if folder is None:
@@ -170,13 +175,22 @@ def _default_check(kind: str, task: Task, root: Path) -> Check | Verdict | None:
     return Check(kind=kind)
 
 
+def has_crlf(path: Path) -> bool:
+    """Whether most lines of an existing file end in CRLF."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return content.count(b"\r\n") * 2 > content.count(b"\n")
+
+
 def read_text(root: Path, path: str) -> str:
     """A given file's content. Raises UsageError where it is missing, not text, or too large."""
     full = root / PurePosixPath(path)
     try:
         if full.stat().st_size > MAX_FILE_BYTES:
             raise UsageError(f"{path} has more than {MAX_FILE_BYTES:,} bytes: give a smaller file")
-        return full.read_text(encoding="utf-8")
+        return full.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist in {root}") from None
     except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from rung.chat import JsonObject
+from rung.errors import UsageError
 from rung.validation.verdict import Verdict
 
 TaskType = Literal["quick_edit", "standard", "architecture", "critical"]
@@ -21,7 +23,8 @@ class Task(msgspec.Struct, frozen=True):
 
     `files` are given to the worker to read or change, `out` are the files it must produce; both
     are relative to `root` (the current folder by default). `checks` are specs such as
-    `tests:tests/test_x.py`; without any, the task's type decides them.
+    `tests:tests/test_x.py`; without any, the task's type decides them. With a `seed` an engine
+    that can repeats its answers; each attempt adds its number to it.
     """
 
     text: str
@@ -34,7 +37,28 @@ class Task(msgspec.Struct, frozen=True):
     budget_usd: float | None = None
     local_only: bool = False
     at_end: Literal["review", "skip"] | None = None
+    seed: int | None = None
     root: Path | None = None
+
+
+def checked_task(fields: dict[str, Any], where: str = "the task") -> Task:
+    """A Task of outside data. Raises UsageError naming the field, what it is and should be."""
+    try:
+        task = msgspec.convert(fields, Task, dec_hook=_path)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise UsageError(f"{where}: {error}") from None
+    if not task.text.strip():
+        raise UsageError(f"{where} has no text: say what is to be done")
+    budget = task.budget_usd
+    if budget is not None and not (0 <= budget < math.inf):
+        raise UsageError(f"{where}: budget_usd must be 0 or more, not {budget}")
+    return task
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str | Path) and "\0" not in str(value):
+        return Path(value)
+    raise ValueError(f"expected a path, got {value!r}")
 
 
 class Classification(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,11 +7,9 @@ import tomllib
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
-
 from rung.config.schema import nearest
 from rung.errors import SchemaError, UsageError
-from rung.escalation.task import Task
+from rung.escalation.task import Task, checked_task
 
 # The names in the file are those of the command's options; `schema` is a file's path.
 KEYS = (
@@ -25,6 +23,7 @@ KEYS = (
     "budget_usd",
     "local_only",
     "at_end",
+    "seed",
     "root",
 )
 
@@ -38,7 +37,7 @@ def load_task(path: Path) -> Task:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: not valid TOML: {error}") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
@@ -47,13 +46,17 @@ def load_task(path: Path) -> Task:
             raise UsageError(f"{path}: unknown key {key!r}; {nearest(key, KEYS)}")
     if "text" not in table:
         raise UsageError(f"{path}: the key 'text' is missing: say what is to be done")
-    root = (path.parent / table.pop("root", ".")).resolve()
+    root = path.parent / _text_of(table, "root", ".", path)
     if "schema" in table:
-        table["schema"] = read_schema(root / cast("str", table["schema"]))
-    try:
-        return msgspec.convert({**table, "root": root}, Task, dec_hook=_path)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{path}: {error}") from None
+        table["schema"] = read_schema(root / _text_of(table, "schema", "", path))
+    return checked_task({**table, "root": root}, str(path))
+
+
+def _text_of(table: dict[str, Any], key: str, default: str, path: Path) -> str:
+    value = table.get(key, default)
+    if not isinstance(value, str) or "\0" in value:
+        raise UsageError(f"{path}: {key} must be a path, not {value!r}")
+    return value
 
 
 def read_schema(path: Path) -> dict[str, Any]:
@@ -69,9 +72,3 @@ def read_schema(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise SchemaError(f"{path} is not a JSON Schema: it must be a JSON object")
     return cast("dict[str, Any]", value)
-
-
-def _path(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str | Path):
-        return Path(value)
-    raise NotImplementedError

@@ -26,12 +26,12 @@ async def pull(
     *,
     verify: bool = False,
 ) -> InstalledModel:
-    """Install a model of the catalogue (by id), or one that `describe_file` described.
+    """Install a model of the catalogue (by id), a `.gguf` file (by path), or one described.
 
     An intact one is returned at once; with `verify` its whole SHA-256 is read first. Raises
     ModelError. However it ends, the store holds the old state or the new one, and nothing else.
     """
-    entry = find_model(model) if isinstance(model, str) else model
+    entry = await _entry(model) if isinstance(model, str) else model
     reporter = Reporter(on_progress)
     installed = await _intact(entry, store, reporter, verify=verify)
     if installed is None:
@@ -44,6 +44,11 @@ async def pull(
                     installed = await _install(entry, store, reporter)
     reporter.report("done", installed.size_bytes, installed.size_bytes)
     return installed
+
+
+async def _entry(name: str) -> CatalogueModel:
+    is_file = name.endswith(".gguf")
+    return await file_source.describe_file(Path(name)) if is_file else find_model(name)
 
 
 async def _intact(

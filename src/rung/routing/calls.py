@@ -82,6 +82,9 @@ class Calls:
         except EngineError as error:
             failure = error
             raise
+        except Exception as error:
+            failure = EngineError("bad_request", str(error), engine=model.engine.name)
+            raise
         except (asyncio.CancelledError, GeneratorExit):
             if completion is None:
                 failure = EngineError(

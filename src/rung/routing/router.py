@@ -113,6 +113,14 @@ class Router:
             return self._routed(engine, ModelInfo(id=model_id))
         raise UsageError(_no_such_model(name, [model.name for model in listing.models]))
 
+    async def rung(self, name: str, local_only: bool = False) -> RoutedModel:
+        """As `find`, but a model whose engine does not answer keeps its place in a chain."""
+        try:
+            return await self.find(name, local_only)
+        except EngineError as error:
+            _, _, model_id = name.partition("/")
+            return self._routed(self._engines[error.engine], ModelInfo(id=model_id))
+
     async def answer_order(self, local_only: bool = False) -> tuple[RoutedModel, ...]:
         """Who answers a plain question: the user's default models, then the strongest free ones.
 

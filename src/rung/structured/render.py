@@ -29,6 +29,10 @@ MAX_VALUES = 1_000
 # What a decimal may take under llama.cpp's grammar: 16 digits, a point, 16 more, and an exponent.
 _DECIMAL_CHARACTERS = 52
 _INTEGER_CHARACTERS = 17
+# What goes with values: punctuation, and the line ends and indents that models like to write.
+_BRACKETS = 5
+_ITEM = 4
+_PAIR = 6
 # What a dictionary is taken to need where it has to stay, for no grammar bounds its size.
 _ENTRIES = 4
 _KEY_CHARACTERS = 24
@@ -52,7 +56,7 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """`characters` is the length of the longest answer, as compact JSON, with room for spaces."""
+    """`characters` is the length of the longest answer, with its usual white space."""
 
     schema: JsonObject
     characters: float
@@ -214,7 +218,7 @@ class _Renderer:
             schema["minItems"] = shape.min_items
         if longest is not None:
             schema["maxItems"] = longest
-        return schema, 3 + (math.inf if longest is None else longest * (characters + 2))
+        return schema, _BRACKETS + (math.inf if longest is None else longest * (characters + _ITEM))
 
     def _tuple(self, shape: Array, pointer: str) -> tuple[JsonObject, float]:
         """An array whose first items differ: of one length, for that is what engines can do."""
@@ -223,7 +227,7 @@ class _Renderer:
         more = [shape.items] * (length - len(shape.prefix)) if shape.items is not None else []
         shapes = [*shape.prefix[:length], *more]
         rendered = [self.render(item, f"{pointer}/{i}") for i, item in enumerate(shapes)]
-        characters = 3 + sum(n + 2 for _, n in rendered)
+        characters = _BRACKETS + sum(n + _ITEM for _, n in rendered)
         if shape.is_unique:
             self._relax(pointer, "uniqueItems: is not enforced")
         schema: JsonObject = {"type": "array", "minItems": length, "maxItems": length}
@@ -238,7 +242,7 @@ class _Renderer:
             return self._dictionary(shape, pointer)
         properties: JsonObject = {}
         required: list[str] = []
-        characters = 3.0
+        characters: float = _BRACKETS
         kept = 0
         for declared in shape.properties:
             place = f"{pointer}/{escaped(declared.name)}"
@@ -253,7 +257,7 @@ class _Renderer:
                     continue
                 kept += 1
             properties[declared.name] = schema
-            characters += len(json.dumps(declared.name, ensure_ascii=False)) + length + 4
+            characters += len(json.dumps(declared.name, ensure_ascii=False)) + length + _PAIR
             if declared.is_required or self._target.is_strict:
                 required.append(declared.name)
         named = {"required": required} if required else {}
@@ -279,7 +283,7 @@ class _Renderer:
         if self._target.is_bounded:
             self._relax(pointer, "number and length of free keys: are not bounded")
         entries = math.inf if self._caps.has_open else _ENTRIES
-        return schema, 3 + entries * (_KEY_CHARACTERS + characters)
+        return schema, _BRACKETS + entries * (_KEY_CHARACTERS + characters)
 
 
 _SCALAR = Union((Text(), Number(False), Values((True, False))))

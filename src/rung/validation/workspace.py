@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -75,6 +76,7 @@ class Workspace:
         self.root = root.resolve()
         self._most_bytes, self._most_files = most_bytes, most_files
         self._folder: Path | None = None
+        self._stop = threading.Event()
 
     async def __aenter__(self) -> Self:
         """Raises UsageError if the project is larger than a check can reasonably copy."""
@@ -83,6 +85,7 @@ class Workspace:
             names = await _list_files(self.root)
             await asyncio.to_thread(self._take_snapshot, self._folder / "base", names)
         except BaseException:
+            self._stop.set()
             await remove_tree(self._folder)
             raise
         return self
@@ -117,7 +120,7 @@ class Workspace:
 
     def _take_snapshot(self, base: Path, names: list[str]) -> None:
         entries = _copyable(self.root, names)
-        total_bytes = sum((self.root / name).lstat().st_size for name in entries)
+        total_bytes = sum(_size_bytes(self.root / name) for name in entries)
         if total_bytes > self._most_bytes or len(entries) > self._most_files:
             raise UsageError(
                 f"{self.root} holds more than {self._most_bytes / 1e6:g} MB or "
@@ -126,7 +129,7 @@ class Workspace:
             )
         base.mkdir()
         try:
-            _copy_entries(self.root, base, entries)
+            _copy_entries(self.root, base, entries, self._stop)
         except PermissionError as error:
             raise UsageError(
                 f"cannot copy {error.filename}: it is not readable. Let Git ignore it."
@@ -250,11 +253,24 @@ def _copyable(root: Path, names: Iterable[str]) -> list[str]:
     return found
 
 
-def _copy_entries(root: Path, target_root: Path, names: Iterable[str]) -> None:
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _copy_entries(
+    root: Path, target_root: Path, names: Iterable[str], stop: threading.Event | None = None
+) -> None:
+    """Copy what is still there, until `stop` is set: a thread cannot be cancelled."""
     for name in names:
+        if stop is not None and stop.is_set():
+            return
         source, target = root / name, target_root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_symlink():
             target.symlink_to(os.path.relpath(source.resolve(), source.parent.resolve()))
         else:
-            shutil.copy2(source, target)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy2(source, target)
