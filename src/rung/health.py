@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import shutil
 import sys
@@ -25,20 +26,31 @@ async def models_health(
 ) -> dict[str, Any]:
     """`lm_ready` where an engine can answer, `lm_off` where there is none, else `error`.
 
-    An engine whose configured model it does not list is not ready.
+    An engine whose configured model it does not list is not ready; and where the user set a
+    model for an engine, others cannot make up for that engine.
     """
-    levels: dict[str, Health] = {}
-    for engine in router.engines:
-        model = default_model(settings, engine)
-        levels[engine.name] = await router.health(engine, model, probe=probe)
-    is_ready = [
-        all(level.ok is not False for level in (h.reachable, h.listed, h.probed))
-        and bool(h.reachable.ok)
-        for h in levels.values()
-    ]
-    mode = "lm_off" if not levels else "lm_ready" if any(is_ready) else "error"
+    reports = await asyncio.gather(
+        *(
+            router.health(engine, default_model(settings, engine), probe=probe)
+            for engine in router.engines
+        )
+    )
+    levels = {engine.name: health for engine, health in zip(router.engines, reports, strict=True)}
+    allowed = [engine for engine in router.engines if router.allows(engine, local_only=False)]
+    is_ready = {engine.name: _is_ready(levels[engine.name]) for engine in allowed}
+    ok = any(is_ready.values()) and all(
+        is_ready[name]
+        for name, engine in settings.engines.items()
+        if engine.model and name in is_ready
+    )
     details: Mapping[str, Any] = msgspec.to_builtins(levels)
-    return {"ok": any(is_ready), "mode": mode, "details": details}
+    mode = "lm_ready" if ok else "error" if is_ready else "lm_off"
+    return {"ok": ok, "mode": mode, "details": details}
+
+
+def _is_ready(health: Health) -> bool:
+    levels = (health.reachable, health.listed, health.probed)
+    return bool(health.reachable.ok) and all(level.ok is not False for level in levels)
 
 
 def default_model(settings: Settings, engine: Engine) -> str | None:

@@ -22,12 +22,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def user_file(project: Path) -> Path:
+    return project.parent / "user" / "rung" / "rung.toml"
+
+
 def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
 def test_the_last_source_wins_and_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    user = project.parent / "user" / "rung" / "rung.toml"
+    user = user_file(project)
     write(user, "[embedded]\ncontext_tokens = 1024\nslots = 2\nthreads = 3\n")
     write(project / "rung.toml", "[embedded]\ncontext_tokens = 2048\nslots = 4\n")
     monkeypatch.setenv("RUNG_EMBEDDED__SLOTS", "8")
@@ -73,18 +77,29 @@ def test_a_file_above_the_git_project_is_not_read(project: Path) -> None:
         ("[matrix.standard]\nchain = [1, 2]\n", ["matrix.standard.chain", "list of texts"]),
         ("[engines.x]\nbase_url = 'localhost:1234'\n", ["engines.x.base_url", "http://"]),
         ("slots = \n", ["not valid TOML"]),
+        (f"[embedded]\nslots = {'9' * 5000}\n", ["not valid TOML"]),
+        ("[models.'a/b']\nusd_per_mtok_in = -1\n", ["usd_per_mtok_in", "0 to 1e+06"]),
+        ("[models.'a/b']\nusd_per_mtok_out = nan\n", ["usd_per_mtok_out", "not finite"]),
+        ("[models.'a/b']\ncontext_tokens = 0\n", ["context_tokens", "out of range"]),
+        ("[embedded]\ntimeout_s = inf\n", ["embedded.timeout_s", "not finite"]),
+        (f"[embedded]\ntimeout_s = {'9' * 400}\n", ["embedded.timeout_s", "not finite"]),
+        (f"[embedded]\ntimeout_s = 0x{'f' * 9000}\n", ["embedded.timeout_s", "a huge int"]),
+        (f"[tiers]\nmine = {'9' * 400}\n", ["tiers.mine", "beyond"]),
+        ("data_dir = '~nobody-of-this-name/x'\n", ["data_dir", "write the whole path"]),
+        ("[engines.embedded]\nmodel = 'x'\n", ["engines.embedded", "another name"]),
     ],
 )
 def test_a_wrong_file_is_an_error_that_names_file_key_and_mend(
     project: Path, text: str, words: list[str]
 ) -> None:
-    write(project / "rung.toml", text)
+    path = user_file(project)
+    write(path, text)
     if not words:
         assert load().settings.matrix["standard"].chain == ("local_fast",)
         return
     with pytest.raises(ConfigError) as error:
         load()
-    assert str(project / "rung.toml") in str(error.value)
+    assert str(path) in str(error.value)
     for word in words:
         assert word in str(error.value)
 
@@ -93,6 +108,36 @@ def test_a_file_that_is_not_text_is_an_error(project: Path) -> None:
     (project / "rung.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read"):
         load()
+
+
+def test_a_file_with_a_byte_order_mark_is_read(project: Path) -> None:
+    (project / "rung.toml").write_bytes(b'\xef\xbb\xbfapp = "mine"\n')
+    assert load().settings.app == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("USE_LM_STUDIO", "fales", "USE_LM_STUDIO: expected true or false, got 'fales'"),
+        ("RUNG_DATA_DIR", "~nobody-of-this-name/x", "RUNG_DATA_DIR.*whole path"),
+        ("RUNG_CONFIG", "~nobody-of-this-name/x", "RUNG_CONFIG.*whole path"),
+        ("LM_STUDIO_TIMEOUT_SECONDS", "nan", "LM_STUDIO_TIMEOUT_SECONDS.*not finite"),
+        ("RUNG_EMBEDDED__SLOTS", "9" * 5000, "RUNG_EMBEDDED__SLOTS.*whole number"),
+    ],
+)
+def test_a_wrong_variable_is_an_error_that_names_it_and_what_it_takes(
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=words):
+        load()
+
+
+def test_an_empty_name_of_a_config_file_is_as_none(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNG_CONFIG", "")
+    assert load().settings.app == "rung"
 
 
 def test_an_unknown_variable_names_the_nearest_key(
@@ -134,7 +179,7 @@ def test_lm_studio_can_be_switched_off(
 def test_no_secret_is_ever_printed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sk-from-variable")
     write(
-        project / "rung.toml",
+        user_file(project),
         "[engines.a]\nbase_url = 'http://h/v1'\napi_key = 'sk-in-file'\n"
         "[engines.b]\nbase_url = 'http://h/v1'\napi_key_env = 'MY_KEY'\n"
         "[ledger]\nurl = 'postgresql://me:hunter2@db/rung'\n",

@@ -6,14 +6,13 @@ import asyncio
 import json
 import os
 import pty
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.command import RUNG, Ran, children_of, interrupt, is_alive, rung, start
 from tests.fakes.replies import answer
-from tests.fakes.server import MODEL, FakeServer, failure
+from tests.fakes.server import MODEL, Call, FakeServer, failure
 
 GOOD = "```python\nx = 1\n```"
 
@@ -27,12 +26,26 @@ def lm_studio(server: FakeServer, **more: str) -> dict[str, str]:
     return {"LM_STUDIO_BASE_URL": server.base_url, "LM_STUDIO_MODEL": MODEL, **more}
 
 
+def users_file(folder: Path) -> Path:
+    """The user's own `rung.toml`; a project's may not set engines."""
+    path = folder / "home" / "config" / "rung" / "rung.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def cloud_config(folder: Path, server: FakeServer, price: float = 1.0) -> None:
-    (folder / "rung.toml").write_text(
+    users_file(folder).write_text(
         f'[engines.cloud]\nbase_url = "{server.base_url}"\nlocality = "cloud"\napi_key = "k"\n'
         f'[models."cloud/{MODEL}"]\ntier = "haiku"\n'
-        f"usd_per_mtok_in = {price}\nusd_per_mtok_out = {price}\n"
+        f"usd_per_mtok_in = {price}\nusd_per_mtok_out = {price}\n",
     )
+
+
+def user_config(folder: Path, text: str) -> None:
+    """The user's own rung.toml: a project may not say where models are asked."""
+    file = folder / "home" / "config" / "rung" / "rung.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 async def test_lm_studio_is_used_by_its_variables(tmp_path: Path) -> None:
@@ -112,13 +125,90 @@ async def test_on_a_terminal_a_paid_model_is_asked_for(
         assert len(big.chats) == (1 if status == 0 else 0)
 
 
-def on_a_terminal(arguments: list[str], reply: str, cwd: Path) -> tuple[int, str]:
-    """Run the command on a pseudo-terminal and answer its question once."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [RUNG, *arguments], cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
-    )
-    os.close(theirs)
+async def test_ctrl_c_at_the_question_ends_the_command(tmp_path: Path) -> None:
+    async with FakeServer("openai", [GOOD]) as big:
+        cloud_config(tmp_path, big)
+        arguments = ["do", "Set x.", "--out", "x.py", "--check", "syntax", "--chain", "haiku"]
+        ended, shown = await asyncio.to_thread(on_a_terminal, arguments, "\x03", tmp_path)
+        assert ended == 130, shown
+        assert "Traceback" not in shown
+        assert big.chats == []
+
+
+async def test_the_end_of_input_at_the_question_means_no(tmp_path: Path) -> None:
+    async with FakeServer("openai", [GOOD]) as big:
+        cloud_config(tmp_path, big)
+        arguments = ["do", "Set x.", "--out", "x.py", "--check", "syntax", "--chain", "haiku"]
+        ended, shown = await asyncio.to_thread(on_a_terminal, arguments, "\x04", tmp_path)
+        assert ended == 4, shown
+        assert "refused" in shown
+        assert big.chats == []
+
+
+async def test_a_budget_of_nothing_buys_nothing(tmp_path: Path) -> None:
+    async with FakeServer("openai", [GOOD]) as big:
+        cloud_config(tmp_path, big)
+        ran = await run(
+            *("do", "Set x.", "--out", "x.py", "--check", "syntax", "--chain", "haiku"),
+            *("--budget", "0", "--yes"),
+            cwd=tmp_path,
+        )
+        assert ran.status == 4, ran.err
+        assert "--budget" in ran.err
+        assert big.chats == []
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_files_that_cannot_be_written_do_not_cost_the_outcome(
+    tmp_path: Path, as_json: bool
+) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    file = folder / "x.py"
+    file.write_text("x = 0\n")
+
+    def edits_meanwhile(_: Call) -> str:
+        file.write_text("x = 2\n")
+        return GOOD
+
+    async with FakeServer("lmstudio", edits_meanwhile) as server:
+        ran = await run(
+            *("do", "Set x.", "--file", "x.py", "--out", "x.py", "--check", "syntax", "--apply"),
+            *(["--json"] if as_json else []),
+            cwd=folder,
+            env=lm_studio(server),
+        )
+    assert ran.status == 1, ran.err
+    assert "x.py changed while the task ran" in ran.err
+    if as_json:
+        assert ran.json["files"] == {"x.py": "x = 1\n"}
+    else:
+        assert ran.out == "x = 1\n"
+        assert "verified" in ran.err
+        assert "--apply writes" not in ran.err
+    assert file.read_text() == "x = 2\n"
+
+
+async def test_an_answer_is_harmless_on_a_terminal_and_unchanged_in_a_pipe(tmp_path: Path) -> None:
+    hostile = "\x1b]0;owned\x07one \x1b[31mtwo\x1b[0m three"
+    async with FakeServer("lmstudio", [hostile, hostile, hostile]) as server:
+        env = lm_studio(server)
+        assert (await run("ask", "hi", cwd=tmp_path, env=env)).out == hostile + "\n"
+        for arguments in (["ask", "hi"], ["do", "Say it.", "--check", "cmd:true"]):
+            _, shown = await asyncio.to_thread(on_a_terminal, arguments, "", tmp_path, env)
+            assert "\x1b]0" not in shown
+            assert "\x1b[31mtwo" not in shown
+            assert "three" in shown
+
+
+def on_a_terminal(
+    arguments: list[str], reply: str, cwd: Path, env: dict[str, str] | None = None
+) -> tuple[int, str]:
+    """Run the command on a pseudo-terminal of its own and answer its question once."""
+    process_id, ours = pty.fork()
+    if process_id == 0:
+        os.chdir(cwd)
+        os.execve(RUNG, [RUNG, *arguments], {**os.environ, **(env or {})})
     shown, has_answered = "", False
     while True:
         try:
@@ -131,8 +221,9 @@ def on_a_terminal(arguments: list[str], reply: str, cwd: Path) -> tuple[int, str
         if "[y/N]" in shown and not has_answered:
             os.write(ours, reply.encode())
             has_answered = True
+    _, status = os.waitpid(process_id, 0)
     os.close(ours)
-    return process.wait(timeout=30), shown
+    return os.waitstatus_to_exitcode(status), shown
 
 
 @pytest.mark.parametrize(
@@ -160,15 +251,16 @@ async def test_an_engine_that_lies_gets_a_clear_error(tmp_path: Path, reply: obj
 async def test_no_key_is_ever_shown_or_stored(tmp_path: Path) -> None:
     secret = "sk-very-secret"
     async with FakeServer("openai", [failure(401, {"error": f"bad key {secret}"})]) as server:
-        (tmp_path / "rung.toml").write_text(
+        users_file(tmp_path).write_text(
             f'[engines.cloud]\nbase_url = "{server.base_url}"\nlocality = "cloud"\n'
-            f'api_key = "{secret}"\n[ledger]\nstore_content = "full"\n'
+            f'api_key = "{secret}"\n[ledger]\nstore_content = "full"\n',
         )
         ran = await run("ask", "hi", "--model", f"cloud/{MODEL}", "--json", cwd=tmp_path)
         assert ran.status == 1
         assert "unauthorized" in ran.err
         shown = await run("config", "show", cwd=tmp_path)
         summary = await run("control", "summary", "--json", cwd=tmp_path)
+        users_file(tmp_path).unlink()
         stored = b"".join(p.read_bytes() for p in (tmp_path / "home").rglob("*") if p.is_file())
         for text in (ran.out, ran.err, shown.out, json.dumps(summary.json)):
             assert secret not in text

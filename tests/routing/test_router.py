@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rung.config.settings import EngineSettings, ModelSettings, Settings
+from rung.config.settings import EngineSettings, ModelSettings, Secret, Settings
 from rung.engines.openai_compatible import OpenAICompatibleEngine
 from rung.errors import ConfigError, EngineError, UsageError
 from rung.models.store import ModelStore
@@ -92,6 +92,24 @@ async def test_a_named_model_on_a_dead_engine_is_unreachable_not_unknown() -> No
     with pytest.raises(EngineError) as error:
         await router({"dead": DEAD}).find("dead/x")
     assert error.value.kind == "unreachable"
+
+
+async def test_a_wrong_key_is_reported_as_such_and_not_as_unreachable() -> None:
+    async with FakeServer("openai", api_key="right") as server:
+        it = router({"a": server.settings(locality="cloud", api_key=Secret("wrong"))})
+        for _ in range(2):  # the second time from the listing that was kept
+            with pytest.raises(EngineError) as error:
+                await it.find(f"a/{MODEL}")
+            assert (error.value.kind, error.value.status) == ("unauthorized", 401)
+            assert error.value.model == MODEL
+        [kept] = await it.listings()
+        assert kept.error == error.value.message
+
+
+def test_two_engines_of_one_name_are_an_error() -> None:
+    twice = [OpenAICompatibleEngine("a", DEAD), OpenAICompatibleEngine("a", DEAD)]
+    with pytest.raises(ConfigError, match="two engines are called 'a'"):
+        Router(Settings(), twice)
 
 
 async def test_the_default_answers_first_then_the_strongest_free_one_never_a_paid_one() -> None:

@@ -37,17 +37,18 @@ def command(
     """
     from rung.chat import Message
     from rung.cli.ask_answer import show_answer
-    from rung.cli.do_task import piped_text
     from rung.cli.fail import fail
+    from rung.cli.piped import piped_text
     from rung.cli.run import run
     from rung.errors import RungError
     from rung.escalation.task_file import read_schema
 
     try:
         loaded = read_schema(schema) if schema else None
+        prompt = (text or "") + piped_text()
     except RungError as error:
         fail(error)
-    messages = [Message(role="user", content=(text or "") + piped_text())]
+    messages = [Message(role="user", content=prompt)]
     if system:
         messages.insert(0, Message(role="system", content=system))
     options = {

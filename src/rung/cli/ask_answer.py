@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rung.chat import Completion, Message
+from rung.cli.printable import echo_answer, printable
 from rung.cli.run import print_json
 from rung.facade import Rung
 
@@ -22,7 +23,7 @@ async def show_answer(
         async for chunk in chunks:
             completion = chunk.completion or completion
             if not as_json and options["schema"] is None:
-                click.echo(chunk.text, nl=False)
+                echo_answer(chunk.text, nl=False)
     if completion is None:
         return
     if as_json:
@@ -38,7 +39,7 @@ async def show_answer(
 def _show_facts(completion: Completion) -> None:
     usage, timings = completion.usage, completion.timings
     facts = [
-        f"{completion.engine}/{completion.served_model or completion.model}",
+        printable(f"{completion.engine}/{completion.served_model or completion.model}"),
         f"{usage.tokens_in or 0:,} tokens in",
         f"{usage.tokens_out or 0:,} out",
         f"{timings.total_ms / 1000:.1f} s",
@@ -49,4 +50,5 @@ def _show_facts(completion: Completion) -> None:
     if completion.finish_reason == "length":
         click.secho("the answer was cut off: raise --max-tokens", fg="yellow", err=True)
     if completion.repairs:
-        click.secho(f"repaired: {', '.join(completion.repairs)}", fg="yellow", err=True)
+        repairs = printable(", ".join(completion.repairs))
+        click.secho(f"repaired: {repairs}", fg="yellow", err=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from rung.cli.fail import fail
-from rung.config.load import config_files, load
+from rung.config.files import config_files, ignored_file
+from rung.config.load import load
 from rung.errors import RungError
 
 
@@ -44,5 +45,7 @@ def path() -> None:
     try:
         for file in config_files():
             click.echo(f"{file}  {'(found)' if file.is_file() else '(not there)'}")
+        if (ignored := ignored_file()) is not None:
+            click.echo(f"{ignored}  (not read: it belongs to another user)")
     except RungError as error:
         fail(error)

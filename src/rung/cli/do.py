@@ -51,7 +51,7 @@ def command(
 
     Without --check the task's type decides. Checks see the project with the answer's files laid
     over it, in a scratch copy and a sandbox; your files change only with --apply, and only by a
-    verified answer. Text read from a pipe is added to TEXT.
+    verified answer. Text read from a pipe is added to TEXT; with --task it is not read.
 
     \b
     Examples:

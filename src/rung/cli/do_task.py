@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
-import click
+import msgspec
 
+from rung.cli.confirm import confirm
+from rung.cli.fail import show_error
+from rung.cli.piped import piped_text
+from rung.cli.printable import printable
 from rung.cli.progress import Progress
 from rung.cli.run import print_json, run
-from rung.errors import UsageError
+from rung.errors import RungError, UsageError
 from rung.escalation.cost import Approve, PaidRung
 from rung.escalation.task import EXIT_STATUS, Outcome, Task
 from rung.escalation.task_file import load_task, read_schema
 from rung.facade import Rung
 from rung.validation.workspace import project_root
 
-MAX_PIPED_CHARACTERS = 4_000_000
+# Parameters that are not named as their options are.
+_OPTIONS = {"files": "--file", "checks": "--check", "type_": "--type"}
 
 
 def read_task(text: str | None, task_file: Path | None, given: dict[str, Any]) -> Task:
     """The task from the command line or from a file. Raises UsageError."""
-    given = {name: value for name, value in given.items() if value not in (None, (), False)}
+    # A budget of 0.0 was given, though it equals False.
+    given = {
+        name: value
+        for name, value in given.items()
+        if value is not None and value is not False and value != ()
+    }
     if task_file is not None:
         if given:
-            raise UsageError(f"--task holds the whole task; take away --{next(iter(given))}")
+            name = next(iter(given))
+            option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+            raise UsageError(f"--task holds the whole task; take away {option}")
         return load_task(task_file)
+    if math.isnan(given.get("budget", 0.0)):
+        raise UsageError("--budget is not a number of USD")
     cwd = Path.cwd()
     root = project_root(cwd)
     schema = given.get("schema")
-    return Task(
-        (text or "") + piped_text(),
+    task = Task(
+        text or "",
         checks=[_rooted_check(spec, cwd, root) for spec in given.get("checks", ())],
         files=[_rooted(path, cwd, root) for path in given.get("files", ())],
         out=[_rooted(path, cwd, root) for path in given.get("out", ())],
@@ -43,18 +57,8 @@ def read_task(text: str | None, task_file: Path | None, given: dict[str, Any]) -
         local_only=given.get("local_only", False),
         root=root,
     )
-
-
-def piped_text() -> str:
-    """What was piped into the command, set apart by an empty line; empty where nothing was."""
-    if sys.stdin is None or sys.stdin.isatty():
-        return ""
-    import select
-
-    # A stdin that nobody writes to (cron, CI) must not hang the command.
-    ready, _, _ = select.select([sys.stdin], [], [], 0)
-    piped = sys.stdin.read(MAX_PIPED_CHARACTERS) if ready else ""
-    return f"\n\n{piped}" if piped.strip() else ""
+    # Last: whatever is wrong with the options is said without waiting for a pipe.
+    return msgspec.structs.replace(task, text=task.text + piped_text())
 
 
 def _rooted(path: str, cwd: Path, root: Path) -> str:
@@ -78,23 +82,31 @@ def run_task(task: Task, *, yes: bool, apply: bool, as_json: bool) -> int:
     """Run a task, show what happens, return the exit status."""
     progress = Progress(is_quiet=as_json)
     with progress:
-        outcome, written = run(_execute(task, progress, yes=yes, apply=apply))
+        outcome, written, apply_error = run(_execute(task, progress, yes=yes, apply=apply))
     if as_json:
         print_json(outcome)
     else:
-        progress.show_outcome(outcome, written)
+        progress.show_outcome(outcome, written, offers_apply=not apply)
+    if apply_error is not None:
+        show_error(str(apply_error))
+        return 1
     return EXIT_STATUS[outcome.status]
 
 
 async def _execute(
     task: Task, progress: Progress, *, yes: bool, apply: bool
-) -> tuple[Outcome, list[str]]:
+) -> tuple[Outcome, list[str], RungError | None]:
     async with Rung() as rung:
         outcome = await rung.execute(
             task, approve=approver(progress, yes), on_event=progress.on_event
         )
-        written = await rung.apply(task, outcome) if apply and outcome.status == "verified" else []
-        return outcome, written
+        if not apply or outcome.status != "verified":
+            return outcome, [], None
+        try:
+            return outcome, await rung.apply(task, outcome), None
+        except RungError as error:
+            # The outcome may have been paid for: it is shown before the error.
+            return outcome, [], error
 
 
 def approver(progress: Progress, yes: bool) -> Approve | None:
@@ -109,11 +121,11 @@ def approver(progress: Progress, yes: bool) -> Approve | None:
         return None
 
     async def ask(question: PaidRung) -> bool:
-        text = (
+        text = printable(
             f"{question.model} is paid: at most ${question.worst_case_usd:.4f} "
             f"of ${question.budget_left_usd:.2f} left. Go on?"
         )
         with progress.paused():
-            return await asyncio.to_thread(click.confirm, text, err=True)
+            return await confirm(text)
 
     return ask

@@ -39,14 +39,17 @@ async def _report(parts: tuple[Part, ...], probe: bool) -> dict[str, dict[str, A
 
 
 def _show(report: dict[str, dict[str, Any]]) -> None:
+    from rung.cli.printable import printable
+
     for part, item in report.items():
         mark = click.style("✓", fg="green") if item["ok"] else click.style("✗", fg="red")
         click.echo(f"{mark} {click.style(part, bold=True):<8} {item['mode']}")
         for name, detail in item["details"].items():
             if isinstance(detail, dict):
-                click.echo(f"    {name:<12} {_levels(cast('dict[str, dict[str, Any]]', detail))}")
+                levels = _levels(cast("dict[str, dict[str, Any]]", detail))
+                click.echo(f"    {name:<12} {printable(levels)}")
             elif detail not in (None, ""):
-                text = f"{detail:.1f}" if isinstance(detail, float) else str(detail)
+                text = f"{detail:.1f}" if isinstance(detail, float) else printable(str(detail))
                 is_loss = name == "lost_rows" and detail
                 click.echo(f"    {name:<12} {click.style(text, fg='red' if is_loss else None)}")
 
@@ -55,6 +58,8 @@ def _levels(levels: dict[str, dict[str, Any]]) -> str:
     parts: list[str] = []
     for name, level in levels.items():
         if level["ok"] is None:
+            if level["error"]:
+                parts.append(f"– {name} ({level['error']})")
             continue
         # A model that is not loaded is no fault: it is loaded when it is first asked.
         mark = "✓" if level["ok"] else "–" if name == "loaded" else "✗"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -19,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "review": ("rung.cli.review", "See and decide what waits for a person."),
     "config": ("rung.cli.config", "Show the settings and where each one comes from."),
 }
+INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -46,6 +50,15 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"no command {args[0]!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> object:
+        # Every command looks for settings in the current folder; a shell may stand in one that
+        # was deleted.
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            raise click.UsageError("the current folder does not exist any more") from None
+        return super().invoke(ctx)
+
 
 @click.group(
     cls=LazyGroup,
@@ -64,6 +77,30 @@ def group() -> None:
 def main() -> None:
     """The entry point of the `rung` command."""
     try:
-        group(prog_name="rung")
+        # Standalone, click would turn Ctrl-C into "Aborted!" and status 1.
+        status = group.main(prog_name="rung", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            sys.exit(INTERRUPTED)
+        click.echo("Aborted!", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        # Without a file's name it is an open stream that took no more: stdout on a full disk.
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        _discard_output()
+        click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _discard_output() -> None:
+    """Send what stdout still holds nowhere: the interpreter flushes it as it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -10,13 +10,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import TracebackType
 
-import click
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.padding import Padding
 from rich.status import Status
 from rich.text import Text
 
+from rung.cli.printable import echo_answer, printable
 from rung.escalation.events import (
     AttemptFinished,
     AttemptStarted,
@@ -48,7 +48,7 @@ class Progress:
     """Prints events as they come; on a terminal a status line shows what is going on now."""
 
     def __init__(self, *, is_quiet: bool) -> None:
-        self._console = Console(stderr=True, quiet=is_quiet, highlight=False)
+        self._console = Console(stderr=True, quiet=is_quiet, highlight=False, emoji=False)
         self._status: Status | None = None
         self._started = time.monotonic()
 
@@ -91,7 +91,7 @@ class Progress:
         self._still()
         answer = _answer_text(outcome)
         if answer and outcome.status != "failed":
-            click.echo(answer)
+            echo_answer(answer)
         who = f" · {outcome.engine}/{outcome.model}" if outcome.model else ""
         saved = f" · saved ${outcome.saved_usd:.4f}" if outcome.saved_usd else ""
         self._print(
@@ -119,7 +119,7 @@ class Progress:
         retry = " · again, with the evidence" if event.is_retry else ""
         self._print(
             f"[bold]attempt {event.n}[/]  {escape(event.model)} "
-            f"[dim]{event.tier} · temperature {event.temperature:g}{retry}[/]"
+            f"[dim]{escape(event.tier)} · temperature {event.temperature:g}{retry}[/]"
         )
         self._started = time.monotonic()
         self._say("waiting for the model")
@@ -148,7 +148,7 @@ class Progress:
         self._print(f"  [dim]{attempt.seconds:.1f} s{tokens}{cost}{escape(repairs)}[/]")
 
     def _evidence(self, evidence: str) -> None:
-        lines = evidence.strip().splitlines()
+        lines = printable(evidence).strip().splitlines()
         shown = lines[:EVIDENCE_LINES]
         if len(lines) > EVIDENCE_LINES:
             shown.append(f"… {len(lines) - EVIDENCE_LINES} more lines")
@@ -174,6 +174,11 @@ class Progress:
         if self._status is not None:
             self._status.stop()
             self._status = None
+
+
+def escape(text: str) -> str:
+    """Text of models and tasks inside rich markup: neither markup nor escape sequences."""
+    return escape_markup(printable(text))
 
 
 def usd(cost: float | None) -> str:

@@ -9,6 +9,9 @@ import click
 if TYPE_CHECKING:
     from rung.ledger.rows import Decision, ReviewItem
 
+# What an integer column of every ledger can hold.
+REVIEW_ID = click.IntRange(1, 2**31 - 1)
+
 
 @click.group()
 def command() -> None:
@@ -47,7 +50,7 @@ def list_(show_all: bool, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("review_id", type=int)
+@click.argument("review_id", type=REVIEW_ID)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(review_id: int, as_json: bool) -> None:
     """Show one item: its attempts, their verdicts with evidence, and the best answer."""
@@ -64,7 +67,7 @@ def show(review_id: int, as_json: bool) -> None:
 
 def _decision(name: str, decision: Decision, help_text: str) -> None:
     @command.command(name, help=help_text)
-    @click.argument("review_id", type=int)
+    @click.argument("review_id", type=REVIEW_ID)
     @click.option("--note", default="", help="Why; kept on record.")
     def decide(review_id: int, note: str) -> None:
         _decide(review_id, decision, note, apply=False)
@@ -73,7 +76,7 @@ def _decision(name: str, decision: Decision, help_text: str) -> None:
 
 
 @command.command()
-@click.argument("review_id", type=int)
+@click.argument("review_id", type=REVIEW_ID)
 @click.option("--note", default="", help="Why; kept on record.")
 @click.option("--apply", "apply_", is_flag=True, help="Write the answer's files.")
 def approve(review_id: int, note: str, apply_: bool) -> None:
@@ -86,6 +89,7 @@ _decision("skip", "skipped", "Say that the task is not worth doing.")
 
 
 def _decide(review_id: int, decision: Decision, note: str, *, apply: bool) -> None:
+    from rung.cli.printable import printable
     from rung.cli.run import run
 
     async def work() -> tuple[Any, list[str]]:
@@ -95,9 +99,9 @@ def _decide(review_id: int, decision: Decision, note: str, *, apply: bool) -> No
             return await rung.reviews.decide(review_id, decision, note, apply=apply)
 
     item, written = run(work())
-    click.echo(f"{item.state}: {item.title}")
+    click.echo(printable(f"{item.state}: {item.title}"))
     if written:
-        click.echo(f"written: {', '.join(written)}")
+        click.echo(printable(f"written: {', '.join(written)}"))
 
 
 async def _list(show_all: bool) -> list[ReviewItem]:

@@ -6,42 +6,46 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
-from rung.cli.progress import MARKS, usd
+from rung.cli.printable import printable
+from rung.cli.progress import MARKS, escape, usd
 from rung.escalation.task import Outcome
 from rung.ledger.rows import ReviewItem
 
 
 def print_item(item: ReviewItem) -> None:
     """Title, reason, attempts with evidence, and the best answer as a diff where it has files."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     outcome = msgspec.convert(item.outcome, Outcome)
     console.print(f"[bold]{item.id} · {escape(item.title)}[/]  [yellow]{item.state}[/]")
     console.print(f"{escape(item.reason)}\n", soft_wrap=True)
     for attempt in outcome.attempts:
         console.print(
             f"[bold]attempt {attempt.n}[/]  {escape(attempt.engine)}/{escape(attempt.model)} "
-            f"[dim]{attempt.tier} · {attempt.seconds:.1f} s · {usd(attempt.cost_usd)}[/]"
+            f"[dim]{escape(attempt.tier)} · {attempt.seconds:.1f} s · {usd(attempt.cost_usd)}[/]"
         )
         if attempt.error:
-            console.print(Padding(Text(attempt.error, style="dim"), (0, 0, 0, 4), expand=False))
+            console.print(
+                Padding(Text(printable(attempt.error), style="dim"), (0, 0, 0, 4), expand=False)
+            )
         for verdict in attempt.verdicts:
             console.print(f"  {MARKS[verdict.result]} {escape(verdict.validator)}")
             if verdict.result != "pass" and verdict.evidence:
                 console.print(
-                    Padding(Text(verdict.evidence, style="dim"), (0, 0, 0, 6), expand=False)
+                    Padding(
+                        Text(printable(verdict.evidence), style="dim"), (0, 0, 0, 6), expand=False
+                    )
                 )
     root = Path(str(item.outcome.get("root", ".")))
     for path, content in outcome.files.items():
-        console.print(Rule(Text(path), align="left", style="dim"))
+        console.print(Rule(Text(printable(path)), align="left", style="dim"))
         console.print(_diff(root / path, path, content))
     if not outcome.files and outcome.answer:
         console.print(Rule("the best answer, not verified", align="left", style="dim"))
-        console.print(Text(outcome.answer))
+        console.print(Text(printable(outcome.answer)))
     if item.state == "open":
         console.print(f"\n[dim]rung review approve|reject|skip {item.id}[/]")
     elif item.note:
@@ -61,5 +65,5 @@ def _diff(full: Path, path: str, content: str) -> Text:
     text = Text()
     for line in lines or ["(no difference to the file as it is now)"]:
         style = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
-        text.append(line + "\n", style=style)
+        text.append(printable(line) + "\n", style=style)
     return text

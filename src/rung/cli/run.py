@@ -52,4 +52,7 @@ def print_json(value: Any) -> None:
     """One JSON document on stdout, and nothing else."""
     import msgspec
 
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    from rung.cli.printable import escape_controls
+
+    document = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    click.echo(escape_controls(document))

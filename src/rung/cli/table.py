@@ -6,17 +6,29 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from rung.cli.printable import printable
+
+# Wider than any row: what goes into a file or a pipe is one line a row, never folded or cut.
+_UNBOUNDED = 1_000_000
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A plain table; a column whose name ends in `>` is right-aligned."""
+    """A plain table; a column whose name ends in `>` is right-aligned.
+
+    Cells are text, not markup, each on one line; on a terminal long ones are folded.
+    """
     table = Table(box=None, pad_edge=False)
     for name in columns:
         is_right = name.endswith(">")
         table.add_column(name.rstrip(">"), justify="right" if is_right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    Console(highlight=False).print(table)
+        table.add_row(*(Text(" ".join(printable(cell).split())) for cell in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _UNBOUNDED
+    console.print(table)
 
 
 def size(size_bytes: int | None) -> str:

@@ -7,22 +7,25 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from rung.config.environment import environment
-from rung.config.folders import config_folder, data_folder
+from rung.config.files import check_project, config_files
+from rung.config.folders import data_folder
 from rung.config.schema import (
-    FALSE,
+    Key,
+    Value,
     check_range,
     convert,
+    dotted,
     entries_of,
     nearest,
     section_of,
+    shown,
 )
 from rung.config.section import Section, field_types
 from rung.config.settings import EngineSettings, Secret, Settings
 from rung.errors import ConfigError
 
-FILE_NAME = "rung.toml"
+LOCAL_ONLY = ("local_only",)
 KNOWN_KINDS = ("lmstudio", "ollama", "vllm", "llamacpp", "openrouter")
-Key = tuple[str, ...]
 T = TypeVar("T", bound=Section)
 
 ALIASES: Mapping[str, Key] = {
@@ -36,13 +39,6 @@ ALIASES: Mapping[str, Key] = {
 }
 
 
-class Value(Section):
-    """A setting as found, and where: a file, a variable, a flag, or the default."""
-
-    value: Any
-    origin: str
-
-
 class Loaded(Section):
     """The settings, where each one came from, and the files that were looked for."""
 
@@ -53,48 +49,35 @@ class Loaded(Section):
     def entries(self) -> Iterator[tuple[str, str, str]]:
         """Every leaf as (dotted key, printable value with secrets masked, origin)."""
         for key, value in _leaves(self.settings, ()):
-            yield _dotted(key), _printable(key, value), self.origins.get(key, "default")
-
-
-def config_files(cwd: Path | None = None) -> tuple[Path, ...]:
-    """The user's file and the project's, in the order in which they are read.
-
-    `RUNG_CONFIG` names one file to be read instead of both.
-    """
-    explicit = environment().get("RUNG_CONFIG")
-    if explicit:
-        return (Path(explicit).expanduser(),)
-    user = config_folder() / FILE_NAME
-    start = cwd or Path.cwd()
-    for folder in (start, *start.parents):
-        if (folder / FILE_NAME).is_file():
-            return (user, folder / FILE_NAME)
-        if (folder / ".git").exists():
-            break
-    return (user, start / FILE_NAME)
+            yield dotted(key), _printable(key, value), self.origins.get(key, "default")
 
 
 def load(cwd: Path | None = None, flags: Mapping[Key, Any] | None = None) -> Loaded:
-    """Read every source and return the settings. Raises ConfigError naming source, key and mend."""
-    found: dict[Key, Value] = {}
+    """Read every source and return the settings. Raises ConfigError naming source, key and mend.
+
+    Where any source sets `local_only`, no other can take it back.
+    """
     files = config_files(cwd)
-    for path in files:
-        found |= _from_file(path, required=environment().get("RUNG_CONFIG") is not None)
-    found |= _from_environment(environment())
-    for key, value in (flags or {}).items():
-        if value is not None:
-            found |= _flatten(value, _type_at(key), key, "flag")
+    user = _from_file(files[0], is_required=bool(environment().get("RUNG_CONFIG")))
+    project = _from_file(files[1]) if len(files) > 1 else {}
+    variables, given = _from_environment(environment()), _from_flags(flags or {})
+    check_project(project, {**user, **variables, **given})
+    found = {**user, **project, **variables, **given}
+    for source in (user, project, variables, given):
+        wish = source.get(LOCAL_ONLY)
+        if wish is not None and wish.value:
+            found[LOCAL_ONLY] = wish
     settings = _with_defaults(_build(Settings, (), found), found)
     return Loaded(
         settings=settings, origins={key: item.origin for key, item in found.items()}, files=files
     )
 
 
-def _from_file(path: Path, *, required: bool) -> dict[Key, Value]:
+def _from_file(path: Path, *, is_required: bool = False) -> dict[Key, Value]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        if required:
+        if is_required:
             raise ConfigError(f"RUNG_CONFIG names {path}, which does not exist") from None
         return {}
     except (OSError, UnicodeDecodeError) as error:
@@ -103,7 +86,7 @@ def _from_file(path: Path, *, required: bool) -> dict[Key, Value]:
 
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of 5,000 digits
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     return _flatten(table, Settings, (), str(path))
 
@@ -117,8 +100,16 @@ def _from_environment(variables: Mapping[str, str]) -> dict[Key, Value]:
         if key is not None:
             found |= _flatten(text, _type_at(key, name), key, name)
     switch = variables.get("USE_LM_STUDIO")
-    if switch is not None and switch.lower() in FALSE:
+    if switch and not convert(switch, bool, "USE_LM_STUDIO"):
         found[("engines", "lmstudio", "enabled")] = Value(value=False, origin="USE_LM_STUDIO")
+    return found
+
+
+def _from_flags(flags: Mapping[Key, Any]) -> dict[Key, Value]:
+    found: dict[Key, Value] = {}
+    for key, value in flags.items():
+        if value is not None:
+            found |= _flatten(value, _type_at(key), key, "flag")
     return found
 
 
@@ -130,24 +121,24 @@ def _type_at(key: Key, variable: str | None = None) -> Any:
         if section is not None:
             types = field_types(section)
             if part not in types:
-                where = variable or _dotted(key)
+                where = variable or dotted(key)
                 raise ConfigError(f"{where}: unknown key {part!r}; {nearest(part, types)}")
             kind = types[part]
         elif (inner := entries_of(kind)) is not None:
             kind = inner
         else:
-            raise ConfigError(f"{variable or _dotted(key)}: {_dotted(key[:depth])} has no parts")
+            raise ConfigError(f"{variable or dotted(key)}: {dotted(key[:depth])} has no parts")
     return kind
 
 
 def _flatten(value: object, kind: Any, key: Key, origin: str) -> dict[Key, Value]:
     """A table as leaves, each checked against its type."""
-    where = f"{origin}: {_dotted(key)}" if key else origin
+    where = f"{origin}: {dotted(key)}" if key else origin
     section, inner = section_of(kind), entries_of(kind)
     if section is None and inner is None:
         return {key: Value(value=convert(value, kind, where), origin=origin)}
     if not isinstance(value, dict):
-        raise ConfigError(f"{where}: expected a table, got {value!r}")
+        raise ConfigError(f"{where}: expected a table, got {shown(value)}")
     found: dict[Key, Value] = {}
     for name, item in cast("dict[str, object]", value).items():
         if section is not None:
@@ -177,7 +168,7 @@ def _build(cls: type[T], key: Key, found: Mapping[Key, Value]) -> T:
             }
         elif here in found:
             item = found[here]
-            check_range(item.value, cls.ranges.get(name), f"{item.origin}: {_dotted(here)}")
+            check_range(item.value, cls.ranges.get(name), f"{item.origin}: {dotted(here)}")
             given[name] = item.value
     return cls(**given)
 
@@ -194,12 +185,18 @@ def _with_defaults(settings: Settings, found: dict[Key, Value]) -> Settings:
 
 def _completed_engine(name: str, engine: EngineSettings, found: dict[Key, Value]) -> EngineSettings:
     key = ("engines", name)
+    if name == "embedded":
+        origin = next(item.origin for known, item in found.items() if known[:2] == key)
+        raise ConfigError(
+            f"{origin}: {dotted(key)}: this name is the embedded engine's; its settings stand "
+            "under [embedded]; give this engine another name"
+        )
     if (*key, "kind") not in found and name in KNOWN_KINDS:
         engine = engine.replaced(kind=cast("Any", name))
         found[(*key, "kind")] = Value(value=name, origin="the engine's name")
     if engine.base_url and not engine.base_url.startswith(("http://", "https://")):
         raise ConfigError(
-            f"{found[(*key, 'base_url')].origin}: {_dotted((*key, 'base_url'))}: "
+            f"{found[(*key, 'base_url')].origin}: {dotted((*key, 'base_url'))}: "
             f"{engine.base_url!r} must start with http:// or https://"
         )
     if not engine.api_key and engine.api_key_env:
@@ -233,7 +230,3 @@ def _printable(key: Key, value: Any) -> str:
     if value is None:
         return "unset"
     return f'"{value}"' if isinstance(value, str | Path) else str(value)
-
-
-def _dotted(key: Key) -> str:
-    return ".".join(part if part.replace("_", "").isalnum() else f'"{part}"' for part in key)

@@ -13,13 +13,13 @@ T = TypeVar("T", bound="Section")
 
 
 class Ranged:
-    """A number's default and limits."""
+    """A number's default and limits; a default of `None` is a number that may be missing."""
 
-    def __init__(self, default: float, low: float, high: float) -> None:
+    def __init__(self, default: float | None, low: float, high: float) -> None:
         self.default, self.low, self.high = default, low, high
 
 
-def ranged(*, default: float, low: float, high: float) -> Any:
+def ranged(*, default: float | None, low: float, high: float) -> Any:
     """A number with its limits; outside them the loader raises ConfigError."""
     return Ranged(default, low, high)
 

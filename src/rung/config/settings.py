@@ -35,7 +35,7 @@ class EmbeddedSettings(Section):
     context_tokens: int = ranged(default=4096, low=256, high=1_048_576)
     slots: int = ranged(default=1, low=1, high=64)
     threads: int = ranged(default=0, low=0, high=512)  # 0: one less than it has
-    gpu_layers: int = -1  # -1: as many as fit
+    gpu_layers: int = ranged(default=-1, low=-1, high=10_000)  # -1: as many as fit
     load_timeout_s: float = ranged(default=60.0, low=1, high=3600)
     idle_unload_s: int = ranged(default=300, low=1, high=86_400)
     cache_mib: int = ranged(default=256, low=0, high=65_536)
@@ -60,9 +60,9 @@ class ModelSettings(Section):
     """What Rung should know of one model (`engine/model-id`); prices in USD per million tokens."""
 
     tier: str = ""
-    context_tokens: int | None = None
-    usd_per_mtok_in: float | None = None
-    usd_per_mtok_out: float | None = None
+    context_tokens: int | None = ranged(default=None, low=1, high=1_000_000_000)
+    usd_per_mtok_in: float | None = ranged(default=None, low=0, high=1_000_000)
+    usd_per_mtok_out: float | None = ranged(default=None, low=0, high=1_000_000)
 
 
 class LedgerSettings(Section):

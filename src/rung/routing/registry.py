@@ -31,13 +31,22 @@ async def build_engines(settings: Settings, store: ModelStore) -> list[Engine]:
         if engine.enabled:
             engines.append(OpenAICompatibleEngine(name, engine))
     if settings.discover:
-        configured = {engine.kind for engine in settings.engines.values() if not engine.api_key}
-        ports: dict[EngineKind, int] = {
-            kind: port for kind, port in default_ports().items() if kind not in configured
-        }
-        found = await discover(ports)
+        found = await discover(ports_to_search(settings))
         engines += [OpenAICompatibleEngine(item.name, item.settings) for item in found]
     return engines
+
+
+def ports_to_search(settings: Settings) -> dict[EngineKind, int]:
+    """Where engines are looked for: not those that the user configured or switched off.
+
+    Nor a kind whose name the user gave to another engine, for that name would mean two.
+    """
+    configured = {engine.kind for engine in settings.engines.values()}
+    return {
+        kind: port
+        for kind, port in default_ports().items()
+        if kind not in configured and kind not in settings.engines
+    }
 
 
 def installed(store: ModelStore, context_tokens: int) -> list[ModelInfo]:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from rung.chat import Health, Level, ModelInfo
 from rung.config.settings import Settings
 from rung.engines.base import Engine
@@ -40,9 +42,14 @@ class Listing:
 
     engine: Engine
     models: tuple[RoutedModel, ...]
-    error: str | None
+    failure: EngineError | None
     latency_ms: float
     at: float
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, for people to read."""
+        return self.failure.message if self.failure else None
 
 
 class Router:
@@ -50,7 +57,11 @@ class Router:
 
     def __init__(self, settings: Settings, engines: Sequence[Engine]) -> None:
         self._settings = settings
-        self._engines = {engine.name: engine for engine in engines}
+        self._engines: dict[str, Engine] = {}
+        for engine in engines:
+            if engine.name in self._engines:
+                raise ConfigError(f"two engines are called {engine.name!r}; rename one of them")
+            self._engines[engine.name] = engine
         self._listings: dict[str, Listing] = {}
         self.tiers: Mapping[str, int] = {**DEFAULT_TIERS, **settings.tiers}
         for name, model in settings.models.items():
@@ -107,8 +118,8 @@ class Router:
         match = next((model for model in listing.models if model.info.id == model_id), None)
         if match is not None:
             return match
-        if listing.error is not None and name not in self._settings.models:
-            raise EngineError("unreachable", listing.error, engine=engine.name, model=model_id)
+        if listing.failure is not None and name not in self._settings.models:
+            raise _of_model(listing.failure, engine, model_id)
         if engine.locality == "cloud" or name in self._settings.models:
             return self._routed(engine, ModelInfo(id=model_id))
         raise UsageError(_no_such_model(name, [model.name for model in listing.models]))
@@ -135,14 +146,26 @@ class Router:
         )
 
     async def health(self, engine: Engine, model_id: str | None, *, probe: bool = False) -> Health:
-        """The engine's own four levels; a failure to look is itself an answer."""
+        """The engine's own four levels; a failure to look is itself an answer.
+
+        An engine that `local_only` keeps out is not contacted, and nothing that costs is probed.
+        """
+        if not self.allows(engine, local_only=False):
+            reason = f"not asked: it is {engine.locality}, and local_only is set"
+            return Health(reachable=Level(error=reason))
+        configured = self._settings.engines.get(engine.name)
+        asked = model_id or (configured.model if configured else "")
+        is_free = self._routed(engine, ModelInfo(id=asked)).is_free
         try:
-            async with asyncio.timeout(None if probe else LISTING_TIMEOUT_S * 2):
-                return await engine.health(model_id, probe=probe)
+            async with asyncio.timeout(None if probe and is_free else LISTING_TIMEOUT_S * 2):
+                health = await engine.health(model_id, probe=probe and is_free)
         except TimeoutError:
             return Health(reachable=Level(ok=False, error="no answer within 4 s"))
         except EngineError as error:
             return Health(reachable=Level(ok=False, error=error.message))
+        if probe and not is_free:
+            return msgspec.structs.replace(health, probed=Level(error="not probed: it is paid"))
+        return health
 
     def mark_failed(self, engine: Engine) -> None:
         """Forget what an engine listed: a call to it just failed, so look again before the next."""
@@ -153,20 +176,21 @@ class Router:
         if known is not None and time.monotonic() - known.at < LISTING_FRESH_S:
             return known
         started = time.monotonic()
-        error: str | None = None
+        failure: EngineError | None = None
         infos: Sequence[ModelInfo] = ()
         try:
             async with asyncio.timeout(LISTING_TIMEOUT_S):
                 infos = await engine.list_models()
         except TimeoutError:
-            error = f"{engine.name} did not list its models within {LISTING_TIMEOUT_S:g} s"
-        except EngineError as failure:
-            error = failure.message
+            message = f"{engine.name} did not list its models within {LISTING_TIMEOUT_S:g} s"
+            failure = EngineError("timeout", message, engine=engine.name)
+        except EngineError as error:
+            failure = error
         now = time.monotonic()
         listing = Listing(
             engine=engine,
             models=tuple(self._routed(engine, info) for info in self._declared(engine, infos)),
-            error=error,
+            failure=failure,
             latency_ms=(now - started) * 1000,
             at=now,
         )
@@ -193,6 +217,18 @@ class Router:
             self.tiers,
             is_default=configured is not None and configured.model == info.id,
         )
+
+
+def _of_model(failure: EngineError, engine: Engine, model_id: str) -> EngineError:
+    """A listing's failure, as the failure of one model: a new error, for a listing is kept."""
+    return EngineError(
+        failure.kind,
+        failure.message,
+        engine=engine.name,
+        model=model_id,
+        status=failure.status,
+        retry_after_s=failure.retry_after_s,
+    )
 
 
 def _size(model: RoutedModel) -> float:
