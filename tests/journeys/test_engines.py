@@ -41,13 +41,6 @@ def cloud_config(folder: Path, server: FakeServer, price: float = 1.0) -> None:
     )
 
 
-def user_config(folder: Path, text: str) -> None:
-    """The user's own rung.toml: a project may not say where models are asked."""
-    file = folder / "home" / "config" / "rung" / "rung.toml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-
-
 async def test_lm_studio_is_used_by_its_variables(tmp_path: Path) -> None:
     async with FakeServer("lmstudio", ["hello"]) as server:
         env = lm_studio(server)

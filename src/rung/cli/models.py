@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -92,7 +91,6 @@ async def pull_model(model_id: str, *, is_quiet: bool) -> InstalledModel:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from rung.config.load import load
-    from rung.models.file_source import describe_file
     from rung.models.progress import PullProgress
     from rung.models.pull import pull as fetch
     from rung.models.store import ModelStore
@@ -114,8 +112,7 @@ async def pull_model(model_id: str, *, is_quiet: bool) -> InstalledModel:
                 bars[now.phase] = bar.add_task(f"{model_id} · {now.phase}", total=now.total_bytes)
             bar.update(bars[now.phase], completed=now.done_bytes, total=now.total_bytes)  # type: ignore[arg-type]
 
-        wanted = await describe_file(Path(model_id)) if model_id.endswith(".gguf") else model_id
-        return await fetch(wanted, store, on_progress)
+        return await fetch(model_id, store, on_progress)
 
 
 async def _rows() -> list[ModelRow]:
