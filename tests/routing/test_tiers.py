@@ -37,3 +37,9 @@ def test_the_size_is_read_from_the_name(name: str, parameters: float | None) -> 
 )
 def test_the_tier_follows_from_the_size(name: str, parameters: float | None, tier: str) -> None:
     assert local_tier(name, parameters) == tier
+
+
+def test_a_file_without_a_telling_name_is_judged_by_its_bytes() -> None:
+    assert local_tier("mine", None, 98_000_000) == "local_tiny"
+    assert local_tier("mine", None, 5_000_000_000) == "local_fast"
+    assert local_tier("mine", None, 40_000_000_000) == "local_balanced"

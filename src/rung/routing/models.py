@@ -111,7 +111,9 @@ def routed(
     """What the engine lists, joined with what the user declares of it."""
     declared = declared or ModelSettings()
     is_cloud = engine.locality == "cloud"
-    tier = declared.tier or ("" if is_cloud else local_tier(info.id, info.parameters))
+    tier = declared.tier or (
+        "" if is_cloud else local_tier(info.id, info.parameters, info.size_bytes)
+    )
     return RoutedModel(
         engine=engine,
         info=_with_context(info, declared.context_tokens),

@@ -16,6 +16,7 @@ DEFAULT_TIERS: Mapping[str, int] = {
 }
 TINY_BELOW = 2e9
 FAST_BELOW = 2e10
+BITS_PER_PARAMETER = 4.5
 _SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)\s*([bm])(?![a-z0-9])", re.IGNORECASE)
 
 
@@ -30,12 +31,15 @@ def parameters_in_name(model_id: str) -> float | None:
     return float(found[1]) * (1e9 if found[2].lower() == "b" else 1e6)
 
 
-def local_tier(model_id: str, parameters: float | None) -> str:
-    """The tier of an undeclared model on the user's own machines, by its size.
+def local_tier(model_id: str, parameters: float | None, size_bytes: int | None = None) -> str:
+    """The tier of an undeclared model on the user's own machines, by its parameters.
 
-    An unknown size counts as `local_fast`: neither trusted with large work nor wasted.
+    Where nobody says how many those are, its file tells: at the usual 4 to 5 bits each. An unknown
+    size counts as `local_fast`: neither trusted with large work nor wasted.
     """
     size = parameters or parameters_in_name(model_id)
+    if size is None and size_bytes is not None:
+        size = size_bytes * 8 / BITS_PER_PARAMETER
     if size is None:
         return "local_fast"
     if size < TINY_BELOW:
