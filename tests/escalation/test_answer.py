@@ -53,6 +53,7 @@ def test_the_form_follows_from_what_the_task_wants(task: Task, form: str) -> Non
         ("```python\nx = 1\n```", "a.py", "x = 1\n"),
         ("Here it is:\n\n```py\nx = 1\n```\nIt sets x.", "a.py", "x = 1\n"),
         ("```bash\npip install x y z long\n```\n```python\nx = 1\n```", "a.py", "x = 1\n"),
+        ("```python\nx = 1\n```\nUse it:\n```python\nprint(x, x, x)\n```", "a.py", "x = 1\n"),
         ("x = 1", "a.py", "x = 1\n"),
         ("```python\nx = 1\n", "a.py", "x = 1\n"),
         ("~~~\nx = 1\n~~~", "a.py", "x = 1\n"),

@@ -68,6 +68,7 @@ def test_do_writes_a_verified_file_when_told_to(here: Path) -> None:
         "do",
         "Write a Python function `is_even(number)` that returns True for an even integer.",
         *("--out", "even.py", "--check", "syntax", "--check", "tests:test_even.py", "--apply"),
+        *("--seed", "7"),
         cwd=here,
     )
     assert ran.status == 0, ran.err

@@ -55,6 +55,7 @@ def read_task(text: str | None, task_file: Path | None, given: dict[str, Any]) -
         chain=[part.strip() for part in given["chain"].split(",")] if "chain" in given else None,
         budget_usd=given.get("budget"),
         local_only=given.get("local_only", False),
+        seed=given.get("seed"),
         root=root,
     )
     # Last: whatever is wrong with the options is said without waiting for a pipe.

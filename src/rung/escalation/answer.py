@@ -111,7 +111,8 @@ def file_content(text: str, path: str) -> str:
     fitting = [code for tag, code in blocks if language and named(tag) == language]
     is_one_block = len(blocks) == 1 and text.startswith(("```", "~~~"))
     if blocks and (suffix not in _PROSE or is_one_block):
-        content = max(fitting or [code for _, code in blocks], key=len)
+        # What follows the first block in the file's language is usage, or an alternative.
+        content = fitting[0] if fitting else max((code for _, code in blocks), key=len)
     else:
         content = text
     if not content.strip():
