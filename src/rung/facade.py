@@ -30,7 +30,8 @@ from rung.routing.models import ModelRow, RoutedModel
 from rung.routing.registry import build_engines
 from rung.routing.router import FALLBACK_KINDS, Router
 from rung.structured.validate import check_schema
-from rung.validation.registry import check_arguments, parse_check, run_checks
+from rung.validation.checking import check_candidate
+from rung.validation.registry import check_arguments, parse_check
 from rung.validation.verdict import Candidate, CheckContext, Verdict
 from rung.validation.workspace import Workspace
 
@@ -152,12 +153,12 @@ class Rung:
         parsed = [parse_check(spec) for spec in checks]
         for check in parsed:
             check_arguments(check, base)
-        async with (
-            Workspace(base) as workspace,
-            workspace.attempt(candidate.files) as scratch,
-        ):
-            context = CheckContext(base=base, scratch=scratch, sandbox=self.settings.sandbox)
-            return await run_checks(parsed, candidate, context)
+
+        def context_in(scratch: Path) -> CheckContext:
+            return CheckContext(base=base, scratch=scratch, sandbox=self.settings.sandbox)
+
+        async with Workspace(base) as workspace:
+            return await check_candidate(workspace, parsed, candidate, context_in)
 
     async def list_models(self) -> list[ModelRow]:
         """The models of all engines, weakest tier first, then those that can be pulled."""

@@ -81,15 +81,26 @@ async def test_the_worst_case_must_fit_what_is_left() -> None:
 async def test_a_call_that_failed_in_the_middle_counts_with_its_worst_case() -> None:
     guard = CostGuard("t", 1.0, "allow", None)
     await guard.admit(PAID, request())
-    guard.settle(PAID, None)
+    guard.settle(PAID, Usage())
     assert guard.spent_usd == worst_case_usd(PAID, request())
 
 
 async def test_a_call_that_never_reached_a_model_counts_nothing() -> None:
     guard = CostGuard("t", 1.0, "allow", None)
     await guard.admit(PAID, request())
-    guard.settle(PAID, Usage())
+    guard.release()
     assert guard.spent_usd == 0.0
+    assert guard.meter()() == 0.0
+
+
+@pytest.mark.parametrize("usage", [Usage(), Usage(cost_usd=-5.0), Usage(cost_usd=float("nan"))])
+async def test_an_answer_that_hides_its_usage_counts_with_its_worst_case(usage: Usage) -> None:
+    guard = CostGuard("t", 1.0, "allow", None)
+    spent_usd = guard.meter()
+    await guard.admit(PAID, request())
+    guard.settle(PAID, usage)
+    assert guard.spent_usd == worst_case_usd(PAID, request())
+    assert spent_usd() is None
 
 
 async def test_an_unknown_price_is_not_zero() -> None:

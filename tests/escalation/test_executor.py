@@ -465,3 +465,50 @@ async def test_with_a_seed_every_attempt_has_its_own(tmp_path: Path) -> None:
     async with ladder(tmp_path, small=[WRONG]) as it:
         await it.rung.execute(add_task(project(tmp_path), seed=40, chain=[SMALL]))
         assert [call.body["seed"] for call in it.small.chats] == [41, 42]
+
+
+async def test_an_answer_that_changes_nothing_is_not_verified_by_tests(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "sums.py").write_text("def add(a, b):\n    return a + b\n")
+    idle = '{"answer": "I changed nothing", "edits": []}'
+    async with ladder(tmp_path, small=[idle]) as it:
+        task = add_task(root, out=[], files=["sums.py"], checks=["cmd:true"], at_end="skip")
+        outcome = await it.rung.execute(task)
+        assert outcome.status == "unverified"
+        assert "changes no file" in outcome.reason
+
+
+async def test_one_check_cannot_prepare_the_next(tmp_path: Path) -> None:
+    """Code that runs for the first check leaves nothing that the second one finds."""
+    async with ladder(tmp_path) as it:
+        checks = ["cmd:touch forged", "cmd:test ! -e forged"]
+        outcome = await it.rung.execute(add_task(project(tmp_path), checks=checks))
+        assert outcome.status == "verified"
+
+
+async def test_a_task_that_breaks_is_on_record(tmp_path: Path) -> None:
+    async def broken(_: PaidRung) -> bool:
+        raise RuntimeError("the terminal is gone")
+
+    async with ladder(tmp_path, paid="ask") as it:
+        with pytest.raises(RuntimeError, match="terminal"):
+            await it.rung.execute(add_task(project(tmp_path), chain=[BIG]), approve=broken)
+        [task] = await it.rung.ledger.tasks()
+        assert task.outcome == "failed"
+
+
+async def test_a_file_cannot_be_a_folder_too(tmp_path: Path) -> None:
+    async with ladder(tmp_path) as it:
+        with pytest.raises(UsageError, match="file and a folder"):
+            await it.rung.execute(add_task(project(tmp_path), out=["x", "x/y"]))
+
+
+async def test_work_too_large_for_the_checker_is_not_judged_by_its_beginning(
+    tmp_path: Path,
+) -> None:
+    long = "```python\n" + "x = 1\n" * 5_000 + "```"
+    async with ladder(tmp_path, small=[long]) as it:
+        task = add_task(project(tmp_path), checks=["semantic:It is right."], at_end="skip")
+        outcome = await it.rung.execute(task)
+        assert outcome.status == "unverified"
+        assert len(it.small.chats) == 1

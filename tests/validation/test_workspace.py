@@ -157,3 +157,21 @@ def test_the_root_of_a_project_is_its_git_top_level(root: Path) -> None:
     git(root, "init", "-q")
     assert project_root(root / "app") == root
     assert project_root(root / "app" / "main.py") == root
+
+
+async def test_a_copy_that_is_cancelled_leaves_nothing_behind(root: Path, temporary: Path) -> None:
+    for number in range(1_500):
+        (root / f"{number}.txt").write_text("x")
+
+    async def work() -> None:
+        async with Workspace(root) as workspace, workspace.attempt({"a.py": "x"}):
+            await asyncio.Event().wait()
+
+    for turns in (0, 1, 5, 20, 80, 320):
+        task = asyncio.create_task(work())
+        for _ in range(turns):
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert list(temporary.iterdir()) == []

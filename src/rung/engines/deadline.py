@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import TypeVar
 
 from rung.chat import Cancellation
@@ -42,7 +42,12 @@ class Deadline:
         """The result of `work`. Raises `EngineError` of kind `timeout` or `cancelled`.
 
         `doing` says what was going on, for the message; `limit_s` bounds this one wait further.
+        Work that is cancelled already is not begun: the watcher has struck, and strikes only once.
         """
+        if self._is_cancelled:
+            if isinstance(work, Coroutine):
+                work.close()
+            raise self._over(doing, self._timeout_s)
         bound_s = self._timeout_s
         until = self._ends_at
         if limit_s is not None and self._loop.time() + limit_s < until:

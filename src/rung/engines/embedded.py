@@ -186,8 +186,7 @@ class EmbeddedEngine(Engine):
 
     async def _replace_process(self, model: str, origin: Origin) -> ModelProcess:
         """A process for `model`, not yet loaded, in place of what was there. The gate is held."""
-        if self._is_closed:
-            raise origin.error("cancelled", "the engine is closed")
+        self._check_open(origin)
         if find_spec("xllamacpp") is None:
             raise origin.error("unconfigured", f"xllamacpp is not installed; {INSTALL_ADVICE}")
         try:
@@ -196,8 +195,14 @@ class EmbeddedEngine(Engine):
             raise origin.error("model_missing", str(error)) from error
         if self._process is not None:
             await self._process.stop()
+        # No await from here on: `close` stops the process that it finds, and no later one.
+        self._check_open(origin)
         self._process = ModelProcess(model, path, self.settings, origin)
         return self._process
+
+    def _check_open(self, origin: Origin) -> None:
+        if self._is_closed:
+            raise origin.error("cancelled", "the engine is closed")
 
     async def _has_died(self, seat: _Seat, error: EngineError) -> bool:
         return error.kind == "unreachable" and await seat.process.ended(_NOTICE_DEATH_S)

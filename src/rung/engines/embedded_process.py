@@ -63,6 +63,7 @@ class ModelProcess:
         self._stderr = bytearray()
         self._pump: asyncio.Task[None] | None = None
         self._is_stopped = False
+        self._spawning = asyncio.Lock()
 
     @property
     def is_alive(self) -> bool:
@@ -80,11 +81,13 @@ class ModelProcess:
         """Starts the child and waits until it serves. Raises `EngineError`; then it is stopped."""
         started_at = time.perf_counter()
         try:
-            process = await self._spawn()
+            deadline.check("the model was loading")
+            async with self._spawning:
+                process = await self._spawn()
             timeout_s = self._settings.load_timeout_s
             hello = await deadline.wait(self._exchange(process), "the model was loading", timeout_s)
             url = as_text(hello.get("url"))
-            if not url:
+            if not url or self._is_stopped:
                 await self.ended(_STOP_TIMEOUT_S)
                 raise self._load_error(as_text(hello.get("missing")))
         except BaseException:
@@ -130,8 +133,9 @@ class ModelProcess:
     async def stop(self) -> None:
         """Ends the process, quickly and for certain, even where this very call is cancelled."""
         self._is_stopped = True
-        self._signal(signal.SIGTERM)
         try:
+            async with self._spawning:  # a child that is just being started has no pid yet
+                self._signal(signal.SIGTERM)
             if not await self.ended(_STOP_TIMEOUT_S):
                 self._signal(signal.SIGKILL)
                 await self.ended(_STOP_TIMEOUT_S)
@@ -147,6 +151,7 @@ class ModelProcess:
                 self._process.send_signal(number)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
+        self._check_wanted()
         threads = thread_count(self._settings)
         # Threads that wait at a barrier by spinning starve when another process wants a core.
         extra = {"OMP_WAIT_POLICY": "passive"} if threads > 1 else {}
@@ -161,9 +166,15 @@ class ModelProcess:
             start_new_session=True,
         )
         self._pump = asyncio.create_task(self._keep_stderr(process))
-        if self._is_stopped:
-            raise self._origin.error("cancelled", "the engine was closed while it started")
+        self._check_wanted()
         return process
+
+    def _check_wanted(self) -> None:
+        if self._is_stopped:
+            raise self._stopped_error()
+
+    def _stopped_error(self) -> EngineError:
+        return self._origin.error("cancelled", "the engine was closed while it started")
 
     def _spec(self) -> bytes:
         settings = self._settings
@@ -214,7 +225,7 @@ class ModelProcess:
                 "unconfigured", f"llama.cpp cannot be imported ({missing}); {advice}"
             )
         if self._is_stopped:
-            return self._origin.error("cancelled", "the engine was closed while it started")
+            return self._stopped_error()
         status = self._process.returncode if self._process is not None else None
         if status is not None and status < 0:
             kind = "timeout" if -status == signal.SIGALRM else "unreachable"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -29,7 +30,8 @@ from rung.routing.calls import Calls, Label
 from rung.routing.models import RoutedModel
 from rung.structured.answer import BadOutputError
 from rung.structured.validate import violations
-from rung.validation.registry import run_checks
+from rung.validation.checking import check_candidate
+from rung.validation.paths import UnsafePathError
 from rung.validation.verdict import Candidate, CheckContext, Verdict
 from rung.validation.workspace import Workspace
 
@@ -173,20 +175,29 @@ class Attempter:
         if plan.task.schema is not None:
             verdicts.append(_schema_verdict(candidate, plan.task.schema))
         if not any(verdict.result == "fail" for verdict in verdicts):
-            async with self._workspace.attempt(candidate.files, tests=plan.test_paths) as scratch:
-                checker = pick_checker(plan.row, plan.chain, rung)
-                context = CheckContext(
-                    base=plan.root,
-                    scratch=scratch,
-                    sandbox=self._settings.sandbox,
-                    judge=self._judge(n, checker),
-                    checker_confidence=self._settings.escalation.checker_confidence,
-                )
-                verdicts += await run_checks(plan.checks, candidate, context)
-                verdicts += plan.missing
+            try:
+                verdicts += await self._checked(n, rung, candidate)
+            except UnsafePathError as error:
+                verdicts.append(Verdict(validator="answer", result="fail", evidence=str(error)))
+            verdicts += plan.missing
         for verdict in verdicts:
             self._on_event(Checked(n=n, verdict=verdict))
         return tuple(verdicts), candidate
+
+    async def _checked(self, n: int, rung: int, candidate: Candidate) -> list[Verdict]:
+        plan = self._plan
+        judge = self._judge(n, pick_checker(plan.row, plan.chain, rung))
+
+        def context_in(scratch: Path) -> CheckContext:
+            return CheckContext(
+                base=plan.root,
+                scratch=scratch,
+                sandbox=self._settings.sandbox,
+                judge=judge,
+                checker_confidence=self._settings.escalation.checker_confidence,
+            )
+
+        return await check_candidate(self._workspace, plan.checks, candidate, context_in)
 
     def _judge(self, n: int, checker: RoutedModel | None):
         if checker is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -57,11 +58,19 @@ class CostGuard:
             raise EngineError("over_budget", refusal, engine=model.engine.name, model=model.info.id)
         self._in_flight_usd = worst_case_usd(model, request) or 0.0
 
-    def settle(self, model: RoutedModel, usage: Usage | None) -> None:
-        """Count what the admitted call cost; all of its worst case where nobody knows."""
-        cost = 0.0 if usage == Usage() else model.cost_usd(usage) if usage is not None else None
-        self.spent_usd += self._in_flight_usd if cost is None else cost
-        self._unknown_costs += cost is None and not model.is_free
+    def settle(self, model: RoutedModel, usage: Usage) -> None:
+        """Count what the admitted call cost; all of its worst case where nobody knows.
+
+        An engine's own figure that no bill can have (negative, not a number) is not known either.
+        """
+        cost = model.cost_usd(usage)
+        is_known = cost is not None and 0 <= cost < math.inf
+        self.spent_usd += cost if cost is not None and is_known else self._in_flight_usd
+        self._unknown_costs += not is_known and not model.is_free
+        self._in_flight_usd = 0.0
+
+    def release(self) -> None:
+        """Forget the admitted call: it cost nothing."""
         self._in_flight_usd = 0.0
 
     def meter(self) -> Callable[[], float | None]:

@@ -80,14 +80,19 @@ class Executor:
         )
         try:
             ending = await self._climb(run, recorder, emit)
-        except asyncio.CancelledError:
-            _cut_off(run, recorder, "cancelled: stopped by the caller")
-            recorder.cancelled(run.finished, run.seconds)
+            if ending == "deadline":
+                _cut_off(run, recorder, "timeout: the task's time was over")
+            outcome = outcome_of(
+                plan, run.finished, ending, seconds=run.seconds, cost_usd=spent_usd()
+            )
+            return await recorder.finished(outcome)
+        except BaseException as error:
+            # However it ends, what was done and paid is on record before the error goes on.
+            is_cancelled = isinstance(error, asyncio.CancelledError)
+            why = "cancelled: stopped by the caller" if is_cancelled else str(error)
+            _cut_off(run, recorder, why)
+            recorder.ended("cancelled" if is_cancelled else "failed", run.finished, run.seconds)
             raise
-        if ending == "deadline":
-            _cut_off(run, recorder, "timeout: the task's time was over")
-        outcome = outcome_of(plan, run.finished, ending, seconds=run.seconds, cost_usd=spent_usd())
-        return await recorder.finished(outcome)
 
     async def _climb(self, run: Run, recorder: Recorder, emit: OnEvent) -> Ending:
         plan, limit_s = run.plan, self._settings.escalation.task_timeout_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from rung.chat import ChatRequest, Completion, JsonObject
+from rung.errors import EngineError
 from rung.escalation.prompt import judge_message
 from rung.routing.models import RoutedModel
 from rung.validation.verdict import Candidate, Judge, Judgement
@@ -41,9 +42,17 @@ def judge_with(
 
     async def judge(criterion: str, candidate: Candidate) -> Judgement:
         files = "\n\n".join(f"{path}:\n{text}" for path, text in candidate.files.items())
+        work = files or candidate.text
+        if len(work) > MAX_WORK:
+            raise EngineError(
+                "context_overflow",
+                f"the work has {len(work):,} characters, too many to be judged in one piece",
+                engine=checker.engine.name,
+                model=checker.info.id,
+            )
         request = ChatRequest(
             model=checker.info.id,
-            messages=(judge_message(criterion, task, (files or candidate.text)[:MAX_WORK]),),
+            messages=(judge_message(criterion, task, work),),
             schema=VERDICT_SCHEMA,
             max_tokens=400,
             temperature=0.0,

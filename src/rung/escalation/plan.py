@@ -57,11 +57,6 @@ class Plan:
         return ["schema", *names] if self.task.schema is not None else names
 
     @property
-    def test_paths(self) -> list[str]:
-        """What `tests:` checks run."""
-        return [check.argument for check in self.checks if check.kind == "tests"]
-
-    @property
     def needs_project(self) -> bool:
         """Whether a check looks at more than the candidate's own files."""
         return any(check.kind in ("tests", "cmd", "bench", "compile") for check in self.checks)
@@ -112,6 +107,8 @@ def check_paths(root: Path, paths: Sequence[str]) -> None:
             raise UsageError(str(error)) from None
         if full.is_dir():
             raise UsageError(f"{path} is a folder: name the files in it")
+        if any(other.startswith(f"{path}/") for other in paths):
+            raise UsageError(f"{path} cannot be a file and a folder at once")
 
 
 def classification_of(task: Task) -> Classification:

@@ -48,10 +48,10 @@ class Recorder:
 
         return ask
 
-    def cancelled(self, finished: Sequence[Finished], seconds: float) -> None:
-        """The task was stopped from outside."""
+    def ended(self, outcome: str, finished: Sequence[Finished], seconds: float) -> None:
+        """The task ended without an outcome: stopped from outside, or by an error."""
         attempts = [item.attempt for item in finished]
-        self._ledger.record(self._task_row("cancelled", attempts, None, None, seconds))
+        self._ledger.record(self._task_row(outcome, attempts, None, None, seconds))
 
     async def finished(self, outcome: Outcome) -> Outcome:
         """Record the task; put it into the review queue where it needs a person."""

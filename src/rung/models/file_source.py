@@ -71,6 +71,7 @@ async def fetch_file(
 
 def _link_or_copy(path: Path, target: Path, model: CatalogueModel, meter: Meter) -> str:
     try:
+        path = path.resolve(strict=True)  # or a symlink would itself be linked into the store
         file = path.open("rb")
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error

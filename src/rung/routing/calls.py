@@ -37,8 +37,12 @@ class Spending(Protocol):
         """Raise EngineError of kind `over_budget` where this call may not be made."""
         ...
 
-    def settle(self, model: RoutedModel, usage: Usage | None) -> None:
-        """Count what the call cost; `None` where it failed and nobody knows."""
+    def settle(self, model: RoutedModel, usage: Usage) -> None:
+        """Count what the call cost; an empty usage means that nobody knows."""
+        ...
+
+    def release(self) -> None:
+        """The call ended before anything was generated: it cost nothing."""
         ...
 
 
@@ -118,10 +122,13 @@ class Calls:
             try:
                 completion = await call(asked)
             except EngineError as error:
-                spending.settle(model, Usage() if error.kind in UNBILLED else None)
+                if error.kind in UNBILLED:
+                    spending.release()
+                else:
+                    spending.settle(model, Usage())
                 raise
             except asyncio.CancelledError:
-                spending.settle(model, None)
+                spending.settle(model, Usage())
                 raise
             spending.settle(model, completion.usage)
             return completion

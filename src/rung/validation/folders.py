@@ -13,8 +13,22 @@ _PATH_MAX = 4096
 
 
 async def remove_tree(folder: Path) -> None:
-    """Remove `folder` off the event loop, to the end even if the awaiting task is cancelled."""
-    await asyncio.shield(asyncio.to_thread(remove_tree_now, folder))
+    """Remove `folder` off the event loop; a cancel is obeyed once it is gone."""
+    removing = asyncio.ensure_future(asyncio.to_thread(remove_tree_now, folder))
+    try:
+        await asyncio.shield(removing)
+    except asyncio.CancelledError:
+        await finished(removing)
+        raise
+
+
+async def finished(work: asyncio.Future[None]) -> None:
+    """Wait for work in a thread, which nothing can cancel, however often the waiter is."""
+    while not work.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([work])
+    if not work.cancelled():
+        work.exception()  # looked at, so that it is not reported as lost
 
 
 def remove_tree_now(folder: Path) -> None:

@@ -90,6 +90,11 @@ def check_arguments(check: Check, base: Path) -> None:
     _known(check).check_argument(check.argument, base)
 
 
+def cheapest_first(checks: Sequence[Check]) -> list[Check]:
+    """The checks in the order in which they are run."""
+    return sorted(checks, key=lambda check: _known(check).rank)
+
+
 async def run_checks(
     checks: Sequence[Check], candidate: Candidate, context: CheckContext
 ) -> list[Verdict]:
@@ -101,7 +106,7 @@ async def run_checks(
     """
     known = {check.kind: _known(check) for check in checks}
     verdicts: list[Verdict] = []
-    for check in sorted(checks, key=lambda check: known[check.kind].rank):
+    for check in cheapest_first(checks):
         verdict = await _run_one(known[check.kind], check, candidate, context)
         verdicts.append(verdict)
         if verdict.result == "fail":

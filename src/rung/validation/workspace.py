@@ -8,13 +8,13 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rung.errors import UsageError
-from rung.validation.folders import entries_below, remove_tree, remove_tree_now
+from rung.validation.folders import entries_below, finished, remove_tree, remove_tree_now
 from rung.validation.paths import UnsafePathError, safe_path
 
 MOST_BYTES = 500 * 1000 * 1000
@@ -83,12 +83,21 @@ class Workspace:
         self._folder = Path(tempfile.mkdtemp(prefix="rung-work-"))
         try:
             names = await _list_files(self.root)
-            await asyncio.to_thread(self._take_snapshot, self._folder / "base", names)
+            await self._in_thread(self._take_snapshot, self._folder / "base", names)
         except BaseException:
-            self._stop.set()
             await remove_tree(self._folder)
             raise
         return self
+
+    async def _in_thread(self, work: Callable[..., None], *arguments: object) -> None:
+        """Run a copy off the event loop. A cancelled one is told to stop and then waited for."""
+        copying = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+        try:
+            await asyncio.shield(copying)
+        except asyncio.CancelledError:
+            self._stop.set()
+            await finished(copying)
+            raise
 
     async def __aexit__(
         self,
@@ -113,7 +122,7 @@ class Workspace:
             raise RuntimeError("the workspace is not open")
         scratch = Path(tempfile.mkdtemp(prefix="attempt-", dir=self._folder))
         try:
-            await asyncio.to_thread(self._fill, scratch, dict(files), tuple(tests))
+            await self._in_thread(self._fill, scratch, dict(files), tuple(tests))
             yield scratch
         finally:
             await remove_tree(scratch)
@@ -137,7 +146,9 @@ class Workspace:
 
     def _fill(self, scratch: Path, files: dict[str, str], tests: tuple[str, ...]) -> None:
         base = scratch.parent / "base"
-        shutil.copytree(base, scratch, symlinks=True, dirs_exist_ok=True)
+        files_of_base = (path for path in entries_below(base) if _is_file_or_link(path))
+        names = [path.relative_to(base).as_posix() for path in files_of_base]
+        _copy_entries(base, scratch, names, self._stop)
         lay_over(scratch, without_tests_of(base, files, tests))
 
 
@@ -245,12 +256,16 @@ def _copyable(root: Path, names: Iterable[str]) -> list[str]:
     for name in names:
         source = root / name
         # Neither holds for what is deleted but still tracked, nor for a submodule's folder.
-        if not (source.is_symlink() or source.is_file()):
+        if not _is_file_or_link(source):
             continue
         with contextlib.suppress(OSError, RuntimeError):  # a loop of links
             if source.resolve().is_relative_to(root.resolve()):
                 found.append(name)
     return found
+
+
+def _is_file_or_link(path: Path) -> bool:
+    return path.is_symlink() or path.is_file()
 
 
 def _size_bytes(path: Path) -> int:

@@ -16,7 +16,9 @@ def check_criteria(argument: str, _base: Path) -> None:
 
 @validator("semantic", form="semantic:CRITERIA", rank=70, check_argument=check_criteria, runs=0)
 async def semantic(candidate: Candidate, context: CheckContext, argument: str) -> Verdict:
-    """`semantic:CRITERIA`: a checker model, not the worker, finds that the answer meets CRITERIA.
+    """`semantic:CRITERIA`: a checker model finds that the answer meets CRITERIA.
+
+    Where there is only one model it is its own checker, and its pass is worth little.
 
     Passes if the checker says so with a confidence of at least the settings' `checker_confidence`.
     """

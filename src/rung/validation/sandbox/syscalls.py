@@ -58,13 +58,19 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "lchown": (94, None),
     "lremovexattr": (198, 15),
     "lsetxattr": (189, 6),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
     "migrate_pages": (256, 238),
     "mount": (165, 40),
     "mount_setattr": (442, 442),
     "move_mount": (429, 429),
     "move_pages": (279, 239),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    "msgctl": (71, 187),
     "msgget": (68, 186),
+    "msgrcv": (70, 188),
+    "msgsnd": (69, 189),
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
     "open_tree": (428, 428),
@@ -90,7 +96,10 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "sched_setattr": (314, 274),
     "sched_setparam": (142, 118),
     "sched_setscheduler": (144, 119),
+    "semctl": (66, 191),
     "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
     "setns": (308, 268),
     "setpriority": (141, 140),
     "settimeofday": (164, 170),
@@ -129,10 +138,16 @@ _ALWAYS_DENIED = _words("""
 """)
 
 # ENOSYS, so that libc and runtimes fall back: glibc from clone3 to clone, libuv from io_uring.
-_ALWAYS_ABSENT = _words("clone3 io_uring_enter io_uring_register io_uring_setup")
+# Memory files are memory that no limit of a process counts.
+_ALWAYS_ABSENT = _words("""
+    clone3 io_uring_enter io_uring_register io_uring_setup memfd_create memfd_secret
+""")
 
 # A network namespace and an IPC namespace make these harmless; without them they must go.
-_SHARED_WITH_HOST = _words("bind connect mq_open msgget semget shmat shmctl shmget")
+_SHARED_WITH_HOST = _words("""
+    bind connect mq_open mq_unlink msgctl msgget msgrcv msgsnd semctl semget semop semtimedop shmat
+    shmctl shmget
+""")
 
 _SIGNALS = _words("kill pidfd_send_signal rt_sigqueueinfo rt_tgsigqueueinfo tgkill tkill")
 
