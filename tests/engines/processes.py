@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -18,6 +19,18 @@ def is_running(pid: int) -> bool:
         return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
+
+
+def model_processes() -> list[int]:
+    """The embedded engine's children that this process has. Linux only."""
+    found: list[int] = []
+    for proc in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, parent = (proc / "stat").read_text().rpartition(")")[2].split()[:2]
+            is_model = b"embedded_child.py" in (proc / "cmdline").read_bytes()
+            if int(parent) == os.getpid() and state != "Z" and is_model:
+                found.append(int(proc.name))
+    return found
 
 
 def kill(pid: int | None, number: signal.Signals = signal.SIGKILL) -> None:

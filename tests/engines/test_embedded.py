@@ -19,7 +19,7 @@ from rung.engines.embedded import EmbeddedEngine
 from rung.engines.embedded_process import MAX_CONTEXT_TOKENS, context_tokens, thread_count
 from rung.errors import EngineError, ModelError
 from tests.engines.calls import failure_of, last_of, until
-from tests.engines.processes import is_running, kill, processor_s
+from tests.engines.processes import is_running, kill, model_processes, processor_s
 
 MODEL = "smollm2-135m"
 OWNER = Path(__file__).with_name("owner.py")
@@ -323,6 +323,51 @@ async def test_closing_while_it_loads_leaves_no_process(make: Make) -> None:
     assert (await call).kind == "cancelled"
     assert pid is not None
     assert not is_running(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize("delay_ms", [0, 1, 3, 6, 10])
+@pytest.mark.parametrize("has_loaded", [False, True])
+async def test_closing_while_a_model_is_started_or_exchanged_leaves_no_process(
+    make: Make, has_loaded: bool, delay_ms: int
+) -> None:
+    engine = make()
+    if has_loaded:
+        await engine.complete(ask(model="a", max_tokens=1))
+    call = asyncio.create_task(failure_of(engine.complete(ask(model="b"))))
+    await asyncio.sleep(delay_ms / 1000)
+    await engine.close()
+    assert model_processes() == []
+    assert (await call).kind == "cancelled"
+    assert model_processes() == []
+
+
+async def test_a_call_that_is_cancelled_already_starts_nothing(make: Make) -> None:
+    engine, switch = make(), Cancellation()
+    switch.cancel()
+    error = await failure_of(engine.complete(ask(cancel=switch)))
+    assert (error.kind, engine._process) == ("cancelled", None)
+    assert (await engine.complete(ask())).text
+
+
+async def test_a_call_cancelled_while_the_process_starts_loads_nothing(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, switch, pids = make(), Cancellation(), list[int]()
+    start = asyncio.create_subprocess_exec
+
+    async def start_and_cancel(*command: Any, **options: Any) -> asyncio.subprocess.Process:
+        switch.cancel()
+        process = await start(*command, **options)
+        pids.append(process.pid)
+        return process
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "create_subprocess_exec", start_and_cancel)
+        error = await failure_of(engine.complete(ask(cancel=switch)))
+    assert (error.kind, engine.loaded_model) == ("cancelled", None)
+    assert [is_running(pid) for pid in pids] == [False]
+    assert (await engine.complete(ask())).text
 
 
 async def test_cancelling_a_load_leaves_no_process(make: Make) -> None:

@@ -125,6 +125,23 @@ async def test_a_local_file_takes_no_space_and_outlives_its_original(
     await store.verify(installed.id)
 
 
+@pytest.mark.parametrize("kind", ["relative", "absolute"])
+async def test_a_local_file_behind_a_symlink_is_installed_and_outlives_the_link(
+    store: ModelStore, gguf: Path, kind: str
+) -> None:
+    link = gguf.parent / "snapshots" / "main" / "Linked.gguf"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(Path("../..") / gguf.name if kind == "relative" else gguf)
+    installed = await pull(await describe_file(link), store, ignore)
+    link.unlink()
+    assert installed.id == "linked"
+    assert not installed.path.is_symlink()
+    assert installed.path.samefile(gguf)
+    gguf.unlink()
+    assert store.path(installed.id).is_file()
+    await store.verify(installed.id)
+
+
 async def test_a_local_file_on_another_disk_is_copied(store: ModelStore, gguf: Path) -> None:
     elsewhere = Path("/dev/shm")
     if not elsewhere.is_dir() or elsewhere.stat().st_dev == gguf.stat().st_dev:
