@@ -121,6 +121,21 @@ def shared_memory():
     time.sleep(30)
 
 
+def memory_files():
+    """Memory that belongs to no process: files that only descriptors hold."""
+    for _ in range(8):
+        file = os.memfd_create("hoard")
+        os.write(file, b"x" * (8 * 1024 * 1024 - 1))
+        print("HOARDED", flush=True)
+
+
+def message_queue(identity):
+    """Send to a System V queue of the host by its number, which is small and easy to guess."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    message = ctypes.create_string_buffer((1).to_bytes(8, sys.byteorder) + b"hello")
+    libc.msgsnd(int(identity), message, 5, 0o4000)
+
+
 def huge_file():
     with open("huge", "wb") as file:
         for _ in range(300):

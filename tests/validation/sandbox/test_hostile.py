@@ -6,6 +6,8 @@ What counts is the state of the host afterwards.
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import errno
 import os
 import secrets
 import shutil
@@ -226,6 +228,23 @@ async def test_a_fork_bomb_leaves_nothing_behind(attack: Attack) -> None:
 async def test_memory_is_bounded(attack: Attack) -> None:
     result = await attack("memory", memory_mib=128)
     assert "HOARDED" not in result.output
+
+
+async def test_memory_files_cannot_be_made(attack: Attack) -> None:
+    assert "HOARDED" not in (await attack("memory_files", memory_mib=128)).output
+
+
+async def test_message_queues_of_the_host_cannot_be_sent_to(attack: Attack) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    queue = libc.msgget(0, 0o1666)
+    assert queue >= 0, os.strerror(ctypes.get_errno())
+    try:
+        await attack("message_queue", queue)
+        inbox = ctypes.create_string_buffer(64)
+        assert libc.msgrcv(queue, inbox, 32, 0, 0o4000) == -1
+        assert ctypes.get_errno() == errno.ENOMSG
+    finally:
+        libc.msgctl(queue, 0, None)
 
 
 async def test_shared_memory_is_bounded_too(attack: Attack) -> None:
