@@ -69,6 +69,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     `schema` is the caller's original JSON Schema; each engine compiles it into what it enforces.
     `timeout_s` bounds the whole call; `think=None` leaves reasoning to the model's default.
+    `context_tokens` is the window that the model is to be served with, where the engine lets a
+    request say so (Ollama); others get theirs when they load.
     """
 
     model: str
@@ -82,6 +84,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     think: bool | None = None
+    context_tokens: int | None = None
     timeout_s: float | None = None
     cancel: Cancellation | None = None
 
@@ -110,9 +113,20 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_s: float | None = None
 
 
+Flag = Literal[
+    "prompt_truncated",  # the engine read less of the prompt than it was sent
+    "served_other_model",  # the engine says that another model answered
+    "schema_not_enforced",  # the engine was asked to enforce the schema and did not
+    "tool_choice_not_enforced",  # a tool was demanded, and the engine could only suggest it
+    "thinking_not_switched",  # thinking was to be on or off, and the engine cannot do that
+    "endpoint_not_used",  # the configured endpoint cannot carry this request; another one did
+]
+
+
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """A whole answer. `repairs` lists what Rung had to mend; empty means nothing.
 
+    `flags` says where the answer is not quite what was asked for, and could not be mended.
     `model` is what was asked for, `served_model` what the engine says answered.
     """
 
@@ -128,6 +142,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
     timings: Timings = Timings()
     repairs: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,16 +153,85 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     completion: Completion | None = None
 
 
+Capability = Literal["tools", "vision", "thinking", "embedding"]
+
+
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A model as its engine lists it. `None` means that the engine does not say."""
+    """A model as its engine lists it. `None` means that the engine does not say.
+
+    `context_tokens` is the window that a call gets now: the one it is loaded with, else the one it
+    would be loaded with. `max_context_tokens` is what it was trained on. `memory_bytes` is what it
+    takes while it is loaded. Prices are the engine's own, in USD per million tokens.
+    """
 
     id: str
     context_tokens: int | None = None
+    max_context_tokens: int | None = None
     size_bytes: int | None = None
+    memory_bytes: int | None = None
     parameters: float | None = None
     quantization: str | None = None
     is_loaded: bool | None = None
     is_chat: bool = True
+    capabilities: frozenset[Capability] | None = None
+    usd_per_mtok_in: float | None = None
+    usd_per_mtok_out: float | None = None
+
+
+class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model is to be loaded; `None` leaves it to the engine. A hashable value.
+
+    `context_tokens` is the window of one slot. A model that is loaded with other options than a
+    caller wants is loaded anew.
+    """
+
+    context_tokens: int | None = None
+    slots: int | None = None
+    kv_type: Literal["f16", "q8_0", "q4_0"] | None = None
+    gpu_layers: int | None = None
+    is_embedding: bool = False
+
+
+class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model in an engine's memory. `instance` is the engine's own name for what it loaded.
+
+    `memory_bytes` is all that it takes, `vram_bytes` the part of it in a GPU; `None`: not told.
+    """
+
+    model: str
+    instance: str = ""
+    context_tokens: int | None = None
+    slots: int | None = None
+    memory_bytes: int | None = None
+    vram_bytes: int | None = None
+    load_ms: float | None = None
+
+
+class DownloadProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an engine's own download has come; `total_bytes` is `None` until it is known."""
+
+    done_bytes: int
+    total_bytes: int | None
+    status: str = ""
+
+
+class EmbedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts to turn into vectors by the engine's `model`."""
+
+    model: str
+    inputs: tuple[str, ...]
+    timeout_s: float | None = None
+
+
+class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
+    """One vector per input, in their order, all of the same length."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    engine: str
+    model: str
+    served_model: str | None = None
+    usage: Usage = Usage()
+    total_ms: float = 0.0
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,9 +243,13 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """Four levels: the engine answers, lists the model, has it loaded, and a token came out."""
+    """Four levels: the engine answers, lists the model, has it loaded, and a token came out.
+
+    `tunnel` is the connection to an engine that is reached over SSH; absent for all others.
+    """
 
     reachable: Level
     listed: Level = Level()
     loaded: Level = Level()
     probed: Level = Level()
+    tunnel: Level | None = None

@@ -26,8 +26,8 @@ async def talking(
 ) -> AsyncIterator[tuple[OpenAICompatibleEngine, FakeServer]]:
     """An engine named `box` and the stand-in that it talks to."""
     async with FakeServer(kind, script) as server:
-        changed = server.settings(**settings)
-        async with OpenAICompatibleEngine("box", changed, stall_timeout_s=stall_timeout_s) as box:
+        changed = server.settings(stall_timeout_s=stall_timeout_s, **settings)
+        async with OpenAICompatibleEngine("box", changed) as box:
             yield box, server
 
 

@@ -1,4 +1,4 @@
-"""One stand-in for every engine that speaks the OpenAI API. It can misbehave on demand.
+"""One stand-in for every engine behind HTTP. It can misbehave on demand.
 
     async with FakeServer("lmstudio", script=[answer("Hello"), html()]) as server:
         engine = OpenAICompatibleEngine("lm", server.settings())
@@ -12,32 +12,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from rung.config.settings import EngineSettings, Secret
+from tests.fakes.formats import Call, ChatFormat, OpenAIFormat
 from tests.fakes.profiles import MODEL, PROFILES, Route
 from tests.fakes.replies import Reply, answer, failure, html, tool_call
 
 __all__ = ["MODEL", "Call", "FakeServer", "Reply", "answer", "failure", "html", "tool_call"]
 
 
-@dataclass
-class Call:
-    """One request as it arrived. `is_dropped` is set when the client hung up before the end."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: dict[str, Any] = field(default_factory=dict[str, Any])
-    is_dropped: asyncio.Event = field(default_factory=asyncio.Event)
-    is_over: asyncio.Event = field(default_factory=asyncio.Event)
-
-
+Handler = Callable[["FakeServer", web.Request, Call], Awaitable[web.StreamResponse]]
 Script = Sequence[Reply | str] | Callable[[Call], Reply | str]
 
 
@@ -58,6 +47,12 @@ class FakeServer:
         self.api_key = api_key
         self.calls: list[Call] = []
         self.routes = {**self.profile.routes, **(routes or {})}
+        # Where chats are posted, and how they look there. An engine's own routes are added by its
+        # module of this folder, with handlers for those that keep state (load, unload, pull).
+        self.formats: dict[str, ChatFormat] = {
+            "/v1/chat/completions": OpenAIFormat(self.profile.reasoning_field)
+        }
+        self.handlers: dict[tuple[str, str], Handler] = {}
         self.public_paths: set[str] = set()
         self.port = 0
         self.most_at_once = 0
@@ -72,7 +67,7 @@ class FakeServer:
     @property
     def chats(self) -> list[Call]:
         """The chat calls, in the order of their arrival."""
-        return [call for call in self.calls if call.path == "/v1/chat/completions"]
+        return [call for call in self.calls if call.path in self.formats]
 
     def settings(self, **changes: Any) -> EngineSettings:
         """Settings that reach this server."""
@@ -106,17 +101,27 @@ class FakeServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         call = Call(request.method, request.path, dict(request.headers))
         self.calls.append(call)
-        is_chat = request.path == "/v1/chat/completions"
-        if is_chat:
+        is_chat = request.path in self.formats
+        if is_chat or (request.can_read_body and request.content_type == "application/json"):
             call.body = await request.json()
         if not self._is_allowed(request):
             return web.json_response(self.profile.unauthorized, status=401)
+        handler = self.handlers.get((request.method, request.path))
+        if handler is not None:
+            try:
+                return await handler(self, request, call)
+            except (asyncio.CancelledError, ConnectionError):
+                call.is_dropped.set()
+                raise
+            finally:
+                call.is_over.set()
         if not is_chat:
             return _fixed(self.routes.get(request.path, self.profile.unknown))
         self._running += 1
         self.most_at_once = max(self.most_at_once, self._running)
         try:
-            return await self._chat(request, call, self._next_reply(call))
+            reply = self._next_reply(call)
+            return await self._chat(request, call, reply, self.formats[request.path])
         except (asyncio.CancelledError, ConnectionError):
             call.is_dropped.set()
             raise
@@ -138,18 +143,20 @@ class FakeServer:
         self._answered += 1
         return answer(reply) if isinstance(reply, str) else reply
 
-    async def _chat(self, request: web.Request, call: Call, reply: Reply) -> web.StreamResponse:
+    async def _chat(
+        self, request: web.Request, call: Call, reply: Reply, form: ChatFormat
+    ) -> web.StreamResponse:
         await asyncio.sleep(reply.first_after_s)
         if reply.status != 200 or reply.body is not None:
             return _raw(reply)
-        if not (reply.is_streamed and call.body.get("stream")):
-            return web.json_response(_whole(reply, call, self.profile.reasoning_field))
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        if not (reply.is_streamed and call.body.get("stream", form.streams_by_default)):
+            return web.json_response(form.whole(reply, call))
+        response = web.StreamResponse(headers={"Content-Type": form.content_type})
         response.headers.update(reply.headers)
         await response.prepare(request)
-        pinging = asyncio.create_task(_ping(response, reply.ping_every_s))
+        pinging = asyncio.create_task(_ping(response, reply.ping_every_s, form.ping))
         try:
-            await self._stream(request, response, call, reply)
+            await self._stream(request, response, call, reply, form)
         finally:
             pinging.cancel()
             with suppress(asyncio.CancelledError, ConnectionError):
@@ -157,12 +164,14 @@ class FakeServer:
         return response
 
     async def _stream(
-        self, request: web.Request, response: web.StreamResponse, call: Call, reply: Reply
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        call: Call,
+        reply: Reply,
+        form: ChatFormat,
     ) -> None:
-        events = reply.raw_events or tuple(
-            b"data: " + json.dumps(event).encode() + b"\n\n"
-            for event in _events(reply, call, self.profile.reasoning_field)
-        )
+        events = reply.raw_events or tuple(form.events(reply, call))
         for number, event in enumerate(events):
             if reply.stall_after == number:
                 await asyncio.Event().wait()
@@ -171,20 +180,18 @@ class FakeServer:
                 request.transport.abort()
                 return
             if reply.error_after == number:
-                await response.write(
-                    b"data: " + json.dumps({"error": reply.error}).encode() + b"\n\n"
-                )
+                await response.write(form.error(reply.error))
                 return
             await response.write(event)
             await asyncio.sleep(reply.between_s)
         if reply.has_end_marker and not reply.raw_events:
-            await response.write(b"data: [DONE]\n\n")
+            await response.write(form.end)
 
 
-async def _ping(response: web.StreamResponse, every_s: float) -> None:
+async def _ping(response: web.StreamResponse, every_s: float, ping: bytes) -> None:
     while every_s > 0:
         await asyncio.sleep(every_s)
-        await response.write(b": PROCESSING\n\n")
+        await response.write(ping)
 
 
 def _fixed(route: Route) -> web.Response:
@@ -200,55 +207,3 @@ def _raw(reply: Reply) -> web.Response:
         body = json.dumps(reply.body).encode()
     headers = {"Content-Type": reply.content_type or "application/json", **reply.headers}
     return web.Response(body=body, status=reply.status, headers=headers)
-
-
-def _usage(reply: Reply) -> dict[str, Any]:
-    words = len((reply.text or "").split())
-    default = {"prompt_tokens": 7, "completion_tokens": words, "total_tokens": 7 + words}
-    return dict(reply.usage) if reply.usage is not None else default
-
-
-def _events(reply: Reply, call: Call, reasoning_field: str) -> list[dict[str, Any]]:
-    head = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion.chunk",
-        "created": 1_790_000_000,
-        "model": reply.model or call.body["model"],
-    }
-
-    def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-        return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
-
-    events = [chunk({"role": "assistant", "content": None})]
-    name = reply.reasoning_field or reasoning_field
-    events += [chunk({name: word}) for word in _words(reply.reasoning)]
-    events += [chunk({"content": word}) for word in _words(reply.text or "")]
-    events += [chunk({"tool_calls": [call]}) for call in reply.tool_calls]
-    if reply.finish_reason is not None:
-        events.append(chunk({}, reply.finish_reason))
-    events.append({**head, "choices": [], "usage": _usage(reply), **reply.extra})
-    return events
-
-
-def _whole(reply: Reply, call: Call, reasoning_field: str) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": reply.text}
-    if reply.reasoning:
-        message[reply.reasoning_field or reasoning_field] = reply.reasoning
-    if reply.tool_calls:
-        message["tool_calls"] = list(reply.tool_calls)
-    choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason}
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1_790_000_000,
-        "model": reply.model or call.body["model"],
-        "choices": [choice],
-        "usage": _usage(reply),
-        **reply.extra,
-    }
-
-
-def _words(text: str) -> list[str]:
-    """The text in pieces that join to it again."""
-    words = text.split(" ")
-    return [word if number == 0 else f" {word}" for number, word in enumerate(words) if text]

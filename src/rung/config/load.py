@@ -180,7 +180,10 @@ def _with_defaults(settings: Settings, found: dict[Key, Value]) -> Settings:
     engines = {
         name: _completed_engine(name, engine, found) for name, engine in settings.engines.items()
     }
-    return settings.replaced(data_dir=data_dir, models_dir=models_dir, engines=engines)
+    hub = settings.hub
+    if not hub.token:
+        hub = hub.replaced(token=Secret(environment().get(hub.token_env, "")))
+    return settings.replaced(data_dir=data_dir, models_dir=models_dir, engines=engines, hub=hub)
 
 
 def _completed_engine(name: str, engine: EngineSettings, found: dict[Key, Value]) -> EngineSettings:
@@ -194,10 +197,10 @@ def _completed_engine(name: str, engine: EngineSettings, found: dict[Key, Value]
     if (*key, "kind") not in found and name in KNOWN_KINDS:
         engine = engine.replaced(kind=cast("Any", name))
         found[(*key, "kind")] = Value(value=name, origin="the engine's name")
-    if engine.base_url and not engine.base_url.startswith(("http://", "https://")):
+    if engine.base_url and not engine.base_url.startswith(("http://", "https://", "ssh://")):
         raise ConfigError(
             f"{found[(*key, 'base_url')].origin}: {dotted((*key, 'base_url'))}: "
-            f"{engine.base_url!r} must start with http:// or https://"
+            f"{engine.base_url!r} must start with http://, https:// or ssh://"
         )
     if not engine.api_key and engine.api_key_env:
         secret = environment().get(engine.api_key_env, "")

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from rung.config.section import Section, ranged
 
-EngineKind = Literal["openai", "lmstudio", "ollama", "vllm", "llamacpp", "openrouter"]
+EngineKind = Literal["openai", "lmstudio", "ollama", "vllm", "llamacpp", "openrouter", "anthropic"]
+KvType = Literal["f16", "q8_0", "q4_0"]
 PaidPolicy = Literal["ask", "allow", "deny"]
 StoreContent = Literal["off", "hash", "truncated", "full"]
 SandboxKind = Literal["auto", "bubblewrap", "landlock"]
@@ -34,6 +35,7 @@ class EmbeddedSettings(Section):
     model: str = "smollm2-135m"
     context_tokens: int = ranged(default=4096, low=256, high=1_048_576)
     slots: int = ranged(default=1, low=1, high=64)
+    kv_type: KvType = "f16"
     threads: int = ranged(default=0, low=0, high=512)  # 0: one less than it has
     gpu_layers: int = ranged(default=-1, low=-1, high=10_000)  # -1: as many as fit
     load_timeout_s: float = ranged(default=60.0, low=1, high=3600)
@@ -43,7 +45,7 @@ class EmbeddedSettings(Section):
 
 
 class EngineSettings(Section):
-    """A server that speaks the OpenAI API. `base_url` includes `/v1`."""
+    """An engine reached over HTTP. `base_url` includes `/v1`, or is `ssh://USER@HOST/…`."""
 
     kind: EngineKind = "openai"
     base_url: str = ""
@@ -52,7 +54,11 @@ class EngineSettings(Section):
     enabled: bool = True
     model: str = ""
     timeout_s: float = ranged(default=120.0, low=0.1, high=86_400)
+    stall_timeout_s: float = ranged(default=90.0, low=0.1, high=86_400)
     health_path: str = ""
+    endpoint: str = ""  # another chat route than the kind's own, such as /api/v1/chat
+    slots: int = ranged(default=0, low=0, high=10_000)  # calls at a time; 0: as many as come
+    memory_gib: float = ranged(default=0.0, low=0, high=100_000)  # for its models; 0: unknown
     locality: Literal["", "local", "lan", "cloud"] = ""
 
 
@@ -63,6 +69,33 @@ class ModelSettings(Section):
     context_tokens: int | None = ranged(default=None, low=1, high=1_000_000_000)
     usd_per_mtok_in: float | None = ranged(default=None, low=0, high=1_000_000)
     usd_per_mtok_out: float | None = ranged(default=None, low=0, high=1_000_000)
+    kv_type: Literal["", "f16", "q8_0", "q4_0"] = ""
+    slots: int | None = ranged(default=None, low=1, high=64)
+    pinned: bool = False  # never evicted
+    idle_unload_s: int | None = ranged(default=None, low=1, high=604_800)
+
+
+class MemorySettings(Section):
+    """How much of this machine's memory models may take, all engines together."""
+
+    budget_gib: float = ranged(default=0.0, low=0, high=100_000)  # 0: what is free, less a reserve
+    reserve_gib: float = ranged(default=1.0, low=0, high=100_000)
+
+
+class RetrySettings(Section):
+    """How often a call is tried again on the same engine after a passing failure."""
+
+    attempts: int = ranged(default=3, low=1, high=20)
+    first_wait_s: float = ranged(default=0.5, low=0, high=600)
+    longest_wait_s: float = ranged(default=30.0, low=0, high=3600)
+
+
+class HubSettings(Section):
+    """Where `rung models pull hf:…` fetches from: the Hugging Face hub, or a mirror of it."""
+
+    url: str = "https://huggingface.co"
+    token: Secret = Secret()
+    token_env: str = "HF_TOKEN"  # noqa: S105
 
 
 class LedgerSettings(Section):
@@ -117,6 +150,9 @@ class Settings(Section):
     engines: Mapping[str, EngineSettings] = NONE
     models: Mapping[str, ModelSettings] = NONE
     tiers: Mapping[str, int] = NONE
+    memory: MemorySettings = MemorySettings()
+    retry: RetrySettings = RetrySettings()
+    hub: HubSettings = HubSettings()
     ledger: LedgerSettings = LedgerSettings()
     sandbox: SandboxSettings = SandboxSettings()
     escalation: EscalationSettings = EscalationSettings()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from rung.chat import Chunk, FinishReason, JsonObject, ToolCall, Usage
+from rung.chat import Chunk, FinishReason, Flag, JsonObject, ToolCall, Usage
 from rung.engines.fields import (
     as_list,
     as_number,
@@ -69,6 +69,7 @@ class Answer:
         self.first_token_ms: float | None = None
         self.served_model: str | None = None
         self.refusal = ""
+        self.flags: list[Flag] = []
         self.tokens_per_s: float | None = None
         self._usage: JsonObject = {}
         self._timings: JsonObject = {}

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import ClassVar, Self
 
-from rung.chat import ChatRequest, Chunk, Completion, Health, Locality, ModelInfo
+from rung.chat import (
+    ChatRequest,
+    Chunk,
+    Completion,
+    DownloadProgress,
+    Embeddings,
+    EmbedRequest,
+    Health,
+    LoadedModel,
+    LoadOptions,
+    Locality,
+    ModelInfo,
+)
 from rung.errors import EngineError
 
 
@@ -15,7 +27,8 @@ class Engine(ABC):
     """Something that runs models.
 
     An engine never routes, never writes to the ledger and never reads the environment. `name` is
-    the user's name for it, `kind` its protocol, `tool` its name in the ledger.
+    the user's name for it, `kind` its protocol, `tool` its name in the ledger. The flags say what
+    its kind can do; a method whose flag is false raises `EngineError` of kind `bad_request`.
     """
 
     name: str
@@ -29,6 +42,7 @@ class Engine(ABC):
     can_load: ClassVar[bool] = False
     can_download: ClassVar[bool] = False
     can_embed: ClassVar[bool] = False
+    can_count: ClassVar[bool] = False
 
     @abstractmethod
     def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -53,6 +67,51 @@ class Engine(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Give everything back: connections, processes. May be called more than once."""
+
+    async def load(
+        self,
+        model: str,
+        options: LoadOptions,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> LoadedModel:
+        """Bring `model` into memory, and return when it can answer. Raises `EngineError`.
+
+        `on_progress` gets the share that is done, 0 to 1, where the engine tells. A model that is
+        loaded with the same options stays as it is. Nothing else is unloaded to make room.
+        """
+        raise self._cannot("load models", model)
+
+    async def unload(self, model: str) -> None:
+        """Take `model` out of memory; one that is not there is no error. Raises `EngineError`."""
+        raise self._cannot("unload models", model)
+
+    async def loaded(self) -> Sequence[LoadedModel]:
+        """What is in memory now, whoever loaded it. Raises `EngineError`."""
+        raise self._cannot("tell what is loaded")
+
+    def download(self, model: str) -> AsyncGenerator[DownloadProgress, None]:
+        """The engine's own download of `model`, to its end. Raises `EngineError`.
+
+        Where the engine can, closing the stream stops it, and asking again goes on from there.
+        """
+        raise self._cannot("download models", model)
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """The vectors of the inputs. Raises `EngineError`."""
+        raise self._cannot("embed", request.model)
+
+    async def count_tokens(self, request: ChatRequest) -> int | None:
+        """How many tokens the engine would make of the prompt, with its template and tools.
+
+        `None` where this model's cannot be counted now, for it is not loaded, or the engine does
+        not tell; counting never loads a model. Raises `EngineError`.
+        """
+        return None
+
+    def _cannot(self, what: str, model: str | None = None) -> EngineError:
+        return EngineError(
+            "bad_request", f"this kind of engine cannot {what}", engine=self.name, model=model
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -46,6 +46,7 @@ def conclude(
             or measured_speed(usage.tokens_out, answer.first_token_ms, total_ms),
         ),
         repairs=answer.repairs,
+        flags=tuple(dict.fromkeys(answer.flags)),
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from ssl import SSLError
+from types import MappingProxyType
 from typing import TypeVar
 
 import aiohttp
+import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from rung.chat import Cancellation
+from rung.chat import Cancellation, JsonObject
 from rung.engines.deadline import Deadline
 from rung.engines.failure import Origin
 from rung.engines.profiles import Reply
@@ -20,6 +22,7 @@ from rung.errors import EngineError
 KEEPALIVE_S = 4.0
 CONNECT_TIMEOUT_S = 5.0
 MAX_REPLY_BYTES = 8 * 1024 * 1024
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 T = TypeVar("T")
 
@@ -52,9 +55,18 @@ class Connection:
     `is_kept` is false for a server that drops a connection after an answer without saying so.
     """
 
-    def __init__(self, origin: Origin, *, is_kept: bool = True) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        is_kept: bool = True,
+        key_header: str = "Authorization",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> None:
         self._origin = origin
         self._is_kept = is_kept
+        self._key_header = key_header
+        self._headers = headers
         self._session: aiohttp.ClientSession | None = None
 
     async def post(
@@ -67,15 +79,32 @@ class Connection:
 
     async def get(self, route: str, timeout_s: float, cancel: Cancellation | None = None) -> Reply:
         """A whole reply, whatever its status. Raises `EngineError` where there is none."""
+        return await self.ask("GET", route, None, timeout_s, cancel)
+
+    async def ask(
+        self,
+        method: str,
+        route: str,
+        body: JsonObject | None,
+        timeout_s: float,
+        cancel: Cancellation | None = None,
+    ) -> Reply:
+        """As `get`, by any method, with `body` as JSON. For all that is not an answer."""
         deadline = Deadline(self._origin, timeout_s, cancel)
         try:
-            work = self._open().get(self._url(route), allow_redirects=False)
+            work = self._open().request(
+                method,
+                self._url(route),
+                data=None if body is None else msgspec.json.encode(body),
+                headers=None if body is None else {"Content-Type": "application/json"},
+                allow_redirects=False,
+            )
             response = await awaited(work, self._origin, deadline, f"it was asked for {route}")
             try:
-                body = await read_at_most(response, MAX_REPLY_BYTES, self._origin, deadline)
+                seen = await read_at_most(response, MAX_REPLY_BYTES, self._origin, deadline)
             finally:
                 response.close()
-            return Reply(response.status, body)
+            return Reply(response.status, seen)
         finally:
             deadline.close()
 
@@ -101,7 +130,7 @@ class Connection:
                     keepalive_timeout=KEEPALIVE_S if self._is_kept else None,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": "rung", **self._authorization()},
+                headers={"User-Agent": "rung", **self._headers, **self._authorization()},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
                 trust_env=False,
             )
@@ -111,7 +140,10 @@ class Connection:
         key = str(self._origin.secret or "").strip()
         if not (key.isascii() and key.isprintable()):
             raise self._origin.error("unconfigured", "api_key has characters that no key may have")
-        return {"Authorization": f"Bearer {key}"} if key else {}
+        if not key:
+            return {}
+        is_bearer = self._key_header == "Authorization"
+        return {self._key_header: f"Bearer {key}" if is_bearer else key}
 
 
 async def awaited(

@@ -2,160 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
-
-import aiohttp
-
-from rung.chat import ChatRequest, Chunk, Health, JsonObject, ModelInfo
-from rung.config.settings import EngineSettings
-from rung.engines.answer import Answer
-from rung.engines.base import Engine
+from rung.chat import ChatRequest
 from rung.engines.body import AnswerBody
-from rung.engines.completion import conclude, cut_off_error
-from rung.engines.connection import Connection, awaited, read_at_most
-from rung.engines.deadline import Deadline
-from rung.engines.failure import Origin, response_error
-from rung.engines.health import check_health, fetch_models
-from rung.engines.locality import locality_of
-from rung.engines.profiles import Profile, profile_for
+from rung.engines.failure import Origin
+from rung.engines.http_engine import HttpEngine
 from rung.engines.request import encode_body
-from rung.errors import EngineError
-
-STALL_TIMEOUT_S = 90.0
-_MAX_ERROR_BYTES = 64 * 1024
-_DRAIN_S = 0.05
-_READING = "the engine was answering"
+from rung.engines.wire import Encoded, Wire
 
 
-class OpenAICompatibleEngine(Engine):
-    """One engine of the user's. `settings.base_url` may be empty: then the kind's own is used.
-
-    Answers are always streamed from the engine, because only a stream stops when it is closed.
-    `stall_timeout_s` bounds the silence between two events once the first has come; comments,
-    which servers send to keep a connection open, do not count as a sign of life.
-    """
+class OpenAICompatibleEngine(HttpEngine):
+    """`POST chat/completions`, in the dialect of the engine's profile."""
 
     enforces_schema = True
     has_tools = True
     has_images = True
 
-    def __init__(
-        self, name: str, settings: EngineSettings, *, stall_timeout_s: float = STALL_TIMEOUT_S
-    ) -> None:
-        self.name = name
-        self.kind = settings.kind
-        self.settings = settings
-        base_url = (settings.base_url or profile_for(settings.kind, "").base_url).rstrip("/")
-        self.profile: Profile = profile_for(settings.kind, base_url)
-        self.tool = self.profile.tool
-        self.base_url = base_url
-        self.locality = settings.locality or locality_of(base_url)
-        self._stall_timeout_s = stall_timeout_s
-        self._connection = Connection(self._origin(), is_kept=self.profile.keeps_connections)
+    def _wire(self, request: ChatRequest) -> Wire:
+        return Wire(route="chat/completions", encode=self._encode, reader=AnswerBody)
 
-    def _origin(self, model: str | None = None) -> Origin:
-        return Origin(
-            engine=self.name,
-            base_url=self.base_url,
-            model=model,
-            secret=self.settings.api_key,
-            advice=self.profile.advice,
-        )
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        origin = self._origin(request.model)
-        self._require_key(origin)
-        timeout_s = self.settings.timeout_s if request.timeout_s is None else request.timeout_s
-        deadline = Deadline(origin, timeout_s, request.cancel)
-        answer = Answer()
-        try:
-            body = encode_body(request, self.profile.dialect, origin)
-            async with aclosing(self._receive(body, answer, origin, deadline)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            yield Chunk(
-                completion=conclude(
-                    answer, request, origin, locality=self.locality, total_ms=deadline.elapsed_ms
-                )
-            )
-        finally:
-            deadline.close()
-
-    async def _receive(
-        self, body: bytes, answer: Answer, origin: Origin, deadline: Deadline
-    ) -> AsyncGenerator[Chunk, None]:
-        """Fills `answer` from one request and yields what is new in it. Raises `EngineError`."""
-        response = await self._connection.post("chat/completions", body, deadline, origin)
-        try:
-            if response.status != 200:
-                raw = await read_at_most(response, _MAX_ERROR_BYTES, origin, deadline)
-                raise response_error(origin, response.status, response.headers, raw)
-            async with aclosing(self._events(response, answer, origin, deadline)) as events:
-                async for event in events:
-                    chunk = answer.add(event)
-                    if answer.first_token_ms is None and answer.has_begun:
-                        answer.first_token_ms = deadline.elapsed_ms
-                    if chunk is not None:
-                        yield chunk
-        finally:
-            # Ends the connection unless its body was read to the end; the engine then stops.
-            response.close()
-        chunk = answer.close()
-        if chunk is not None:
-            yield chunk
-
-    async def _events(
-        self,
-        response: aiohttp.ClientResponse,
-        answer: Answer,
-        origin: Origin,
-        deadline: Deadline,
-    ) -> AsyncGenerator[JsonObject, None]:
-        body = AnswerBody(origin)
-        last_event_ms = deadline.elapsed_ms
-        while not body.is_done:
-            limit_s = None
-            if answer.has_begun:
-                silent_s = (deadline.elapsed_ms - last_event_ms) / 1000
-                limit_s = max(0.0, self._stall_timeout_s - silent_s)
-            deadline.check(_READING)
-            read = response.content.readany()
-            piece = await awaited(read, origin, deadline, _READING, limit_s)
-            events = body.feed(piece) if piece else body.close()
-            for event in events:
-                last_event_ms = deadline.elapsed_ms
-                yield event
-            if not piece:
-                if not (body.is_done or answer.is_ended):
-                    raise cut_off_error(origin)
-                return
-        if self.profile.keeps_connections:
-            # The bytes after the end marker must be read for the connection to be used again.
-            with suppress(EngineError):
-                await awaited(response.content.readany(), origin, deadline, _READING, _DRAIN_S)
-
-    def _require_key(self, origin: Origin) -> None:
-        if self.profile.needs_key and not self.settings.api_key:
-            raise origin.error(
-                "unconfigured",
-                f"{self.profile.title} needs a key; set api_key or api_key_env of engine "
-                f"{self.name!r} in rung.toml",
-            )
-
-    async def health(self, model: str | None = None, *, probe: bool = False) -> Health:
-        origin = self._origin(model or self.settings.model or None)
-        return await check_health(
-            self,
-            self.profile,
-            self._connection,
-            origin,
-            health_path=self.settings.health_path,
-            probe=probe,
-        )
-
-    async def list_models(self) -> list[ModelInfo]:
-        return await fetch_models(self.profile, self._connection, self._origin())
-
-    async def close(self) -> None:
-        await self._connection.close()
+    def _encode(self, request: ChatRequest, origin: Origin) -> Encoded:
+        return Encoded(body=encode_body(request, self.profile.dialect, origin))

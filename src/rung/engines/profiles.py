@@ -69,6 +69,8 @@ class Profile:
     signs: tuple[Sign, ...] = ()
     needs_key: bool = False
     keeps_connections: bool = True
+    key_header: str = "Authorization"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     dialect: Dialect = Dialect()
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rung.chat import ModelInfo
 from rung.config.settings import EngineKind, Settings
 from rung.engines.base import Engine
+from rung.engines.build import build_engine
 from rung.engines.discovery import default_ports, discover
 from rung.engines.embedded import EmbeddedEngine
-from rung.engines.openai_compatible import OpenAICompatibleEngine
 from rung.models.catalogue import catalogue
 from rung.models.store import ModelStore
 
@@ -29,10 +29,10 @@ async def build_engines(settings: Settings, store: ModelStore) -> list[Engine]:
         )
     for name, engine in settings.engines.items():
         if engine.enabled:
-            engines.append(OpenAICompatibleEngine(name, engine))
+            engines.append(build_engine(name, engine))
     if settings.discover:
         found = await discover(ports_to_search(settings))
-        engines += [OpenAICompatibleEngine(item.name, item.settings) for item in found]
+        engines += [build_engine(item.name, item.settings) for item in found]
     return engines
 
 

@@ -1,0 +1,45 @@
+"""One way to chat over HTTP: where a request goes, how it is written, how the answer is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rung.chat import ChatRequest, Flag, JsonObject
+from rung.engines.failure import Origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """A request as it is sent. `flags` says what of it this wire could not carry."""
+
+    body: bytes
+    flags: tuple[Flag, ...] = ()
+
+
+class Reader(Protocol):
+    """The body of a 200 as events, each in the shape of an OpenAI chunk, which `Answer` reads.
+
+    `is_done`: the end marker, or a whole answer, has come. Both methods raise `EngineError`.
+    """
+
+    @property
+    def is_done(self) -> bool: ...
+
+    def feed(self, piece: bytes) -> list[JsonObject]:
+        """The events that `piece` completes."""
+        ...
+
+    def close(self) -> list[JsonObject]:
+        """The events that were waiting for the end of the body."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wire:
+    """A route (see `Connection`), its encoder, and a reader for each answer."""
+
+    route: str
+    encode: Callable[[ChatRequest, Origin], Encoded]
+    reader: Callable[[Origin], Reader]
