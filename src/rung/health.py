@@ -43,9 +43,17 @@ async def models_health(
         for name, engine in settings.engines.items()
         if engine.model and name in is_ready
     )
-    details: Mapping[str, Any] = msgspec.to_builtins(levels)
+    details = {name: _shown(health) for name, health in levels.items()}
     mode = "lm_ready" if ok else "error" if is_ready else "lm_off"
     return {"ok": ok, "mode": mode, "details": details}
+
+
+def _shown(health: Health) -> Mapping[str, Any]:
+    """The levels; that of the tunnel only where there is one."""
+    levels: dict[str, Any] = msgspec.to_builtins(health)
+    if health.tunnel is None:
+        del levels["tunnel"]
+    return levels
 
 
 def _is_ready(health: Health) -> bool:

@@ -30,6 +30,10 @@ Handler = Callable[["FakeServer", web.Request, Call], Awaitable[web.StreamRespon
 Script = Sequence[Reply | str] | Callable[[Call], Reply | str]
 
 
+# What a kind adds to every stand-in of its own: its chat formats, its handlers that keep state.
+INSTALL: dict[str, Callable[[FakeServer], None]] = {}
+
+
 class FakeServer:
     """A server on a free port of 127.0.0.1, for as long as the `async with` lasts."""
 
@@ -59,6 +63,9 @@ class FakeServer:
         self._running = 0
         self._answered = 0
         self._runner: web.AppRunner | None = None
+        install = INSTALL.get(profile)
+        if install is not None:
+            install(self)
 
     @property
     def base_url(self) -> str:
