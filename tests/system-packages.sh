@@ -4,6 +4,8 @@ set -eu
 missing=""
 command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap"
 command -v git >/dev/null 2>&1 || missing="$missing git"
+command -v ssh >/dev/null 2>&1 || missing="$missing openssh-client"
+[ -x /usr/sbin/sshd ] || command -v sshd >/dev/null 2>&1 || missing="$missing openssh-server"
 if [ "$(uname)" = Linux ] && ! ldconfig -p 2>/dev/null | grep -q libgomp.so.1; then
     missing="$missing libgomp1"
 fi

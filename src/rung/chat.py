@@ -92,12 +92,15 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens, as the engine counted them; `None` where it did not say.
 
-    `tokens_in` includes `tokens_cached`; `tokens_out` includes `tokens_reasoning`. `cost_usd` is
-    the engine's own figure, not an estimate.
+    `tokens_in` includes `tokens_cached`, read from the provider's cache, and `tokens_cache_write`,
+    written into it; `tokens_cache_write_1h` is the part of those that it keeps for an hour.
+    `tokens_out` includes `tokens_reasoning`. `cost_usd` is the engine's own figure, no estimate.
     """
 
     tokens_in: int | None = None
     tokens_cached: int | None = None
+    tokens_cache_write: int | None = None
+    tokens_cache_write_1h: int | None = None
     tokens_out: int | None = None
     tokens_reasoning: int | None = None
     cost_usd: float | None = None
@@ -127,13 +130,15 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """A whole answer. `repairs` lists what Rung had to mend; empty means nothing.
 
     `flags` says where the answer is not quite what was asked for, and could not be mended.
-    `model` is what was asked for, `served_model` what the engine says answered.
+    `model` is what was asked for, `served_model` what the engine says answered, `provider` who ran
+    it, where the engine is a broker that says so.
     """
 
     text: str
     engine: str
     model: str
     served_model: str | None = None
+    provider: str | None = None
     locality: Locality = "local"
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -176,6 +181,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: frozenset[Capability] | None = None
     usd_per_mtok_in: float | None = None
     usd_per_mtok_out: float | None = None
+    usd_per_mtok_cache_read: float | None = None
+    usd_per_mtok_cache_write: float | None = None
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,7 +202,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
 class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model in an engine's memory. `instance` is the engine's own name for what it loaded.
 
-    `memory_bytes` is all that it takes, `vram_bytes` the part of it in a GPU; `None`: not told.
+    `memory_bytes` is all that it takes, `vram_bytes` the part of it in a GPU, `private_bytes` the
+    part that the system could not take back: without mapped files. `None`: not told.
     """
 
     model: str
@@ -204,6 +212,7 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
     slots: int | None = None
     memory_bytes: int | None = None
     vram_bytes: int | None = None
+    private_bytes: int | None = None
     load_ms: float | None = None
 
 

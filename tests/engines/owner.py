@@ -23,9 +23,9 @@ def say(line: str) -> None:
 
 
 async def announce_child(engine: EmbeddedEngine) -> None:
-    while engine.pid is None:
+    while not engine.pids:
         await asyncio.sleep(0.001)
-    say(f"child {engine.pid}")
+    say(f"child {engine.pids['m']}")
 
 
 async def main() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from rung.chat import ToolCall, Usage
-from rung.engines.answer import Answer, finish_reason
+from rung.chat import ChatRequest, Tool, ToolCall, Usage
+from rung.engines.answer import Answer, callable_tools, finish_reason
 
 
 def event(delta: dict[str, Any], finish: str | None = None, **top: Any) -> dict[str, Any]:
@@ -161,3 +161,81 @@ def test_a_count_that_is_none_is_unknown_rather_than_zero(junk: object) -> None:
 def test_fields_of_a_wrong_type_read_as_absent(junk: dict[str, Any]) -> None:
     answer = put_together(junk, event({"content": "fine"}, "stop", model="m"))
     assert (answer.text, answer.served_model) == ("fine", "m")
+
+
+LOOK = Tool(name="look_up", parameters={"type": "object", "properties": {"at": {"type": "string"}}})
+PRINTED = '<tool_call>{"name": "look_up", "arguments": {"at": "it"}}</tool_call>'
+
+
+def with_tools(*events: dict[str, Any], tool: Tool = LOOK) -> tuple[Answer, str]:
+    """The answer of a model that may call `tool`, and what of its text was shown."""
+    answer = Answer([tool])
+    chunks = [*map(answer.add, events), answer.close()]
+    return answer, "".join(chunk.text for chunk in chunks if chunk is not None)
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_a_call_in_the_text_is_made_and_not_shown(size: int) -> None:
+    text = f"<think>hm</think>So:\n{PRINTED}"
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    events = [event({"content": piece}) for piece in pieces]
+    answer, shown = with_tools(*events, event({}, "stop"))
+    assert answer.tool_calls == (ToolCall(id="call_0", name="look_up", arguments='{"at": "it"}'),)
+    assert (answer.text, shown, answer.finish) == ("So:", "So:", "tool_calls")
+    assert answer.repairs == ("reasoning_taken_out_of_text", "tool_calls_taken_out_of_text")
+
+
+@pytest.mark.parametrize(
+    "text", [f"{PRINTED} is how", PRINTED[:-20], f"Say {PRINTED}", '{"name": ']
+)
+def test_text_that_only_looked_like_a_call_is_shown_in_the_end(text: str) -> None:
+    answer, shown = with_tools(event({"content": text}, "stop"))
+    assert (answer.text, shown, answer.tool_calls, answer.repairs) == (text, text, (), ())
+    assert answer.finish == "stop"
+
+
+def test_an_answer_that_was_cut_off_is_no_call() -> None:
+    answer, shown = with_tools(event({"content": PRINTED}, "length"))
+    assert (answer.tool_calls, shown, answer.finish) == ((), PRINTED, "length")
+
+
+def test_a_native_call_leaves_the_text_alone() -> None:
+    native = {"id": "7", "function": {"name": "lookUp", "arguments": '"{\\"at\\": \\"it\\"}"'}}
+    answer, shown = with_tools(event({"content": PRINTED, "tool_calls": [native]}, "stop"))
+    assert answer.tool_calls == (ToolCall(id="7", name="look_up", arguments='{"at": "it"}'),)
+    assert (answer.text, shown) == (PRINTED, PRINTED)
+    assert answer.repairs == ("tool_name_restored", "tool_arguments_decoded")
+
+
+def test_reasoning_about_a_call_makes_none() -> None:
+    pieces = [event({"content": piece}) for piece in (f"{PRINTED}\n", "</think>\n\n", "No need.")]
+    answer, shown = with_tools(*pieces, event({}, "stop"))
+    assert (answer.text, answer.tool_calls, shown) == ("No need.", (), "No need.")
+    assert "look_up" in answer.reasoning
+    thinking, _ = with_tools(event({"reasoning_content": PRINTED, "content": "No."}, "stop"))
+    assert (thinking.text, thinking.tool_calls) == ("No.", ())
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        (None, ["a", "b"]),
+        ("auto", ["a", "b"]),
+        ("required", ["a", "b"]),
+        ("none", []),
+        ("b", ["b"]),
+    ],
+)
+def test_only_tools_that_the_request_allows_may_be_called(
+    choice: str | None, names: list[str]
+) -> None:
+    request = ChatRequest(
+        model="m", messages=(), tools=(Tool(name="a"), Tool(name="b")), tool_choice=choice
+    )
+    assert [tool.name for tool in callable_tools(request)] == names
+
+
+def test_the_time_that_a_load_took_is_kept() -> None:
+    stats = {"model_load_time_seconds": 2.5, "tokens_per_second": 8}
+    answer = put_together({"stats": stats}, event({"content": "x"}, "stop"))
+    assert (answer.load_ms, answer.tokens_per_s) == (2500.0, 8.0)

@@ -47,6 +47,25 @@ def message(text: str, **fields: Any) -> dict[str, Any]:
         (499, {"error": "context canceled"}, "cancelled"),
         (401, {"error": "unauthorized", "signin_url": "https://ollama.com"}, "unauthorized"),
         (502, {"error": "cloud unreachable"}, "server_error"),
+        (400, {"error": "the input length exceeds the context length"}, "context_overflow"),
+        (
+            400,
+            {
+                "error": '{"error":{"code":400,"type":"exceed_context_size_error","message":'
+                '"request (9000 tokens) exceeds the available context size (4096 tokens)"}}'
+            },
+            "context_overflow",
+        ),
+        (
+            400,
+            {
+                "error": '{"error":{"code":400,"type":"invalid_request_error","message":'
+                '"Multimodal data provided, but model does not support multimodal requests."}}'
+            },
+            "bad_request",
+        ),
+        (500, {"error": "model requires more system memory (8 GiB) than"}, "out_of_memory"),
+        (200, {"error": "pull model manifest: file does not exist"}, "model_missing"),
         # vLLM
         (
             400,
@@ -74,7 +93,11 @@ def message(text: str, **fields: Any) -> dict[str, Any]:
         (503, message("Loading model", type="unavailable_error", code=503), "model_not_loaded"),
         (404, message("File Not Found", type="not_found_error", code=404), "bad_request"),
         (401, message("Invalid API Key", type="authentication_error"), "unauthorized"),
-        (501, message("does not support slots", type="not_supported_error"), "server_error"),
+        (501, message("does not support slots", type="not_supported_error"), "bad_request"),
+        (400, message("model is not loaded", type="invalid_request_error"), "model_not_loaded"),
+        (400, message("model 'x' not found", type="invalid_request_error"), "model_missing"),
+        (500, message("model name=x failed to load"), "model_not_loaded"),
+        (500, message("input (600 tokens) is too large to process"), "context_overflow"),
         # OpenRouter
         (402, message("Insufficient credits", code=402), "over_budget"),
         (429, message("Rate limited upstream", code=429), "rate_limited"),

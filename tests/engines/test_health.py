@@ -53,6 +53,7 @@ async def test_a_web_server_is_not_a_healthy_engine(kind: str) -> None:
     everything = dict.fromkeys(["/health", "/v1/models", "/lmstudio-greeting"], PAGE)
     async with FakeServer(kind, routes=everything) as server:
         server.routes = everything
+        server.handlers.clear()
         async with engine_of(server) as box:
             health = await box.health()
     assert (health.reachable.ok, health.listed.ok) == (False, False)
@@ -137,22 +138,29 @@ async def test_models_are_read_as_each_engine_lists_them() -> None:
     assert lmstudio[0] == ModelInfo(
         id=MODEL,
         context_tokens=8192,
+        max_context_tokens=32768,
         size_bytes=700_000_000,
         parameters=1e9,
         quantization="Q4_K_M",
         is_loaded=True,
+        capabilities=frozenset({"tools"}),
     )
     assert (lmstudio[1].is_chat, lmstudio[1].is_loaded) == (False, False)
     assert ollama[0] == ModelInfo(
         id=f"{MODEL}:latest",
         context_tokens=4096,
         size_bytes=700_000_000,
+        memory_bytes=900_000_000,
         parameters=1.2e9,
         quantization="Q4_0",
         is_loaded=True,
+        capabilities=frozenset({"tools", "thinking"}),
     )
-    assert vllm == [ModelInfo(id=MODEL, context_tokens=16384, is_loaded=True)]
-    assert (llamacpp[0].context_tokens, llamacpp[0].is_loaded) == (4096, True)
+    assert vllm == [
+        ModelInfo(id=MODEL, context_tokens=16384, max_context_tokens=16384, is_loaded=True)
+    ]
+    assert (llamacpp[0].context_tokens, llamacpp[0].max_context_tokens) == (4096, 8192)
+    assert llamacpp[0].is_loaded
     assert [model.is_chat for model in openrouter] == [True, False]
     assert openai == [ModelInfo(id=MODEL)]
 
@@ -165,10 +173,10 @@ async def test_ollamas_cloud_models_are_never_listed_as_local() -> None:
 async def test_an_older_lm_studio_is_read_by_its_older_routes() -> None:
     async with FakeServer("lmstudio") as server, engine_of(server) as box:
         server.routes["/api/v1/models"] = ERROR_IN_200
-        (by_v0,) = await box.list_models()
+        by_v0, _ = await box.list_models()
         server.routes["/api/v0/models"] = ERROR_IN_200
         (by_openai,) = await box.list_models()
-    assert (by_v0.context_tokens, by_v0.is_loaded) == (4096, True)
+    assert (by_v0.context_tokens, by_v0.is_loaded) == (8192, True)
     assert by_openai == ModelInfo(id=MODEL)
 
 

@@ -10,12 +10,23 @@ import pytest
 
 from rung.chat import Cancellation, Tool, ToolCall
 from rung.config.settings import EngineSettings, Secret
+from rung.engines.build import build_engine
+from rung.engines.http_engine import HttpEngine
 from rung.engines.openai_compatible import OpenAICompatibleEngine
 from rung.errors import EngineErrorKind
 from tests.engines.calls import ask, failure_of, last_of, until
-from tests.fakes.server import MODEL, FakeServer, Reply, Script, failure, html, tool_call
+from tests.fakes.server import (
+    MODEL,
+    Call,
+    FakeServer,
+    Reply,
+    Script,
+    failure,
+    html,
+    tool_call,
+)
 
-KINDS = ["lmstudio", "ollama", "vllm", "llamacpp", "openrouter", "openai"]
+KINDS = ["lmstudio", "vllm", "llamacpp", "openrouter", "openai"]
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
 FOREVER_S = 600.0
 
@@ -23,11 +34,11 @@ FOREVER_S = 600.0
 @asynccontextmanager
 async def talking(
     script: Script, kind: str = "openai", *, stall_timeout_s: float = FOREVER_S, **settings: Any
-) -> AsyncIterator[tuple[OpenAICompatibleEngine, FakeServer]]:
-    """An engine named `box` and the stand-in that it talks to."""
+) -> AsyncIterator[tuple[HttpEngine, FakeServer]]:
+    """An engine named `box`, with the adapter of its kind, and the stand-in that it talks to."""
     async with FakeServer(kind, script) as server:
         changed = server.settings(stall_timeout_s=stall_timeout_s, **settings)
-        async with OpenAICompatibleEngine("box", changed) as box:
+        async with build_engine("box", changed) as box:
             yield box, server
 
 
@@ -56,10 +67,10 @@ async def test_a_server_that_does_not_stream_is_understood(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_key_is_sent_and_a_wrong_one_is_unauthorized(kind: str) -> None:
     async with FakeServer(kind, ["hi"], api_key="right") as server:
-        async with OpenAICompatibleEngine("box", server.settings()) as box:
+        async with build_engine("box", server.settings()) as box:
             assert (await box.complete(ask())).text == "hi"
         wrong = server.settings(api_key=Secret("wr0ng-k3y"))
-        async with OpenAICompatibleEngine("box", wrong) as box:
+        async with build_engine("box", wrong) as box:
             error = await failure_of(box.complete(ask()))
             assert (await failure_of(box.list_models())).kind == "unauthorized"
     assert error.kind == "unauthorized"
@@ -77,17 +88,19 @@ async def test_a_cloud_engine_without_a_key_is_not_called(kind: Any, base_url: s
     assert (error.kind, "api_key" in error.message) == ("unconfigured", True)
 
 
-async def test_tool_calls_are_assembled() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+async def test_tool_calls_are_assembled(kind: str) -> None:
     calls = (tool_call("look", '{"at":'), {"index": 0, "function": {"arguments": '"a"}'}})
     reply = Reply(text=None, tool_calls=calls, finish_reason="tool_calls")
-    async with talking([reply]) as (box, _):
+    async with talking([reply], kind) as (box, _):
         completion = await box.complete(ask(tools=(Tool(name="look"),)))
     assert completion.tool_calls == (ToolCall(id="call_1", name="look", arguments='{"at":"a"}'),)
     assert (completion.text, completion.finish_reason) == ("", "tool_calls")
 
 
-async def test_the_model_that_answered_is_told() -> None:
-    async with talking([Reply(text="hi", model="another")]) as (box, _):
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_model_that_answered_is_told(kind: str) -> None:
+    async with talking([Reply(text="hi", model="another")], kind) as (box, _):
         completion = await box.complete(ask())
     assert (completion.model, completion.served_model) == (MODEL, "another")
 
@@ -100,13 +113,16 @@ async def test_the_engines_own_speed_and_cost_are_kept() -> None:
     assert (completion.timings.tokens_per_s, completion.usage.cost_usd) == (42.0, 0.5)
 
 
-async def test_a_stream_may_forget_its_end_marker_but_not_its_finish_reason() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_stream_may_forget_its_end_marker_but_not_its_finish_reason(
+    kind: str,
+) -> None:
     forgetful = [
         Reply(text="hi", has_end_marker=False),
         Reply(text="hi", finish_reason=None),
         Reply(text="hi", finish_reason=None, has_end_marker=False),
     ]
-    async with talking(forgetful) as (box, _):
+    async with talking(forgetful, kind) as (box, _):
         assert (await box.complete(ask())).finish_reason == "stop"
         assert (await box.complete(ask())).finish_reason == "unknown"
         error = await failure_of(box.complete(ask()))
@@ -140,11 +156,12 @@ MISDEEDS: list[tuple[Reply, EngineErrorKind]] = [
 ]
 
 
+@pytest.mark.parametrize("engine_kind", KINDS)
 @pytest.mark.parametrize(("misdeed", "kind"), MISDEEDS, ids=range(len(MISDEEDS)))
 async def test_each_misdeed_of_an_engine_has_its_kind(
-    misdeed: Reply, kind: EngineErrorKind
+    misdeed: Reply, kind: EngineErrorKind, engine_kind: str
 ) -> None:
-    async with talking([misdeed, "fine again"]) as (box, server):
+    async with talking([misdeed, "fine again"], engine_kind) as (box, server):
         error = await failure_of(box.complete(ask()))
         assert (error.kind, error.engine, error.model) == (kind, "box", MODEL)
         assert "<" not in error.message
@@ -168,10 +185,10 @@ async def test_reasoning_alone_is_let_through_where_a_schema_may_find_its_object
 
 
 async def test_a_dead_engine_is_unreachable_with_advice() -> None:
-    async with talking(["hi"], "ollama") as (box, server):
+    async with talking(["hi"], "vllm") as (box, server):
         await server.stop()
         error = await failure_of(box.complete(ask()))
-        assert (error.kind, "ollama serve" in error.message) == ("unreachable", True)
+        assert (error.kind, "still be loading" in error.message) == ("unreachable", True)
         async with server:
             assert (await box.complete(ask())).text == "hi"
 
@@ -241,10 +258,13 @@ async def test_the_timeout_bounds_the_whole_call(silence: Reply) -> None:
         await until(lambda: server.chats[0].is_over.is_set())
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ping_every_s", [0.0, 0.01])
-async def test_a_stalled_stream_is_given_up_and_pings_are_no_progress(ping_every_s: float) -> None:
+async def test_a_stalled_stream_is_given_up_and_pings_are_no_progress(
+    ping_every_s: float, kind: str
+) -> None:
     stalled = Reply(text="x y z", stall_after=2, ping_every_s=ping_every_s)
-    async with talking([stalled], stall_timeout_s=0.15, timeout_s=FOREVER_S) as (box, server):
+    async with talking([stalled], kind, stall_timeout_s=0.15, timeout_s=FOREVER_S) as (box, server):
         assert (await failure_of(box.complete(ask()))).kind == "timeout"
         await until(lambda: server.chats[0].is_dropped.is_set())
 
@@ -255,8 +275,9 @@ async def test_a_slow_first_token_is_not_a_stall() -> None:
         assert (await box.complete(ask())).text == "x"
 
 
-async def test_cancelling_the_task_stops_the_engine() -> None:
-    async with talking([Reply(text="x y z", stall_after=3)]) as (box, server):
+@pytest.mark.parametrize("kind", KINDS)
+async def test_cancelling_the_task_stops_the_engine(kind: str) -> None:
+    async with talking([Reply(text="x y z", stall_after=3)], kind) as (box, server):
         task = asyncio.create_task(box.complete(ask()))
         await until(lambda: bool(server.chats))
         task.cancel()
@@ -265,10 +286,11 @@ async def test_cancelling_the_task_stops_the_engine() -> None:
         await until(lambda: server.chats[0].is_dropped.is_set())
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("stall_after", [0, 3])
-async def test_a_cancellation_stops_the_engine(stall_after: int) -> None:
+async def test_a_cancellation_stops_the_engine(stall_after: int, kind: str) -> None:
     cancel = Cancellation()
-    async with talking([Reply(text="x y z", stall_after=stall_after)]) as (box, server):
+    async with talking([Reply(text="x y z", stall_after=stall_after)], kind) as (box, server):
         task = asyncio.create_task(failure_of(box.complete(ask(cancel=cancel))))
         await until(lambda: bool(server.chats))
         cancel.cancel()
@@ -298,8 +320,9 @@ async def test_a_cancellation_between_two_chunks_is_seen() -> None:
         assert seen == ["a"]
 
 
-async def test_closing_the_stream_stops_the_engine() -> None:
-    async with talking([Reply(text="x y z", stall_after=2)]) as (box, server):
+@pytest.mark.parametrize("kind", KINDS)
+async def test_closing_the_stream_stops_the_engine(kind: str) -> None:
+    async with talking([Reply(text="x y z", stall_after=2)], kind) as (box, server):
         chunks = box.stream(ask())
         assert (await anext(chunks)).text == "x"
         await chunks.aclose()
@@ -320,3 +343,80 @@ async def test_an_engine_can_be_closed_twice_and_used_again() -> None:
         await box.close()
         await box.close()
         assert (await box.complete(ask())).text == "hi"
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_server_that_refuses_stream_options_is_asked_once_more_without(
+    kind: str, status: int
+) -> None:
+    def reply(call: Call) -> Reply:
+        if "stream_options" in call.body:
+            detail = [{"loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]
+            return failure(status, {"detail": detail})
+        return Reply(text="hi")
+
+    async with talking(reply, kind) as (box, server):
+        assert (await box.complete(ask())).text == "hi"
+        assert (await box.complete(ask())).text == "hi"
+        assert ["stream_options" in call.body for call in server.chats] == [True, False, False]
+
+
+async def test_a_refusal_of_another_field_is_not_repeated() -> None:
+    async with talking([failure(400, {"error": {"message": "unknown field: seed"}})]) as (
+        box,
+        server,
+    ):
+        assert (await failure_of(box.complete(ask(seed=1)))).kind == "bad_request"
+        assert len(server.chats) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_whatever_was_not_enforced_is_flagged(kind: str) -> None:
+    thoughtful = Reply(text="Sure, here it is.", reasoning="hm")
+    async with talking([thoughtful], kind) as (box, _):
+        request = ask(schema=SCHEMA, tools=(Tool(name="look"),), tool_choice="look", think=False)
+        completion = await box.complete(request)
+    assert set(completion.flags) == {
+        "schema_not_enforced",
+        "tool_choice_not_enforced",
+        "thinking_not_switched",
+    }
+
+
+async def test_the_systems_proxy_leads_to_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FakeServer(script=["hi"]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "")
+        cloud = proxy.settings(base_url="http://api.example/v1")
+        async with OpenAICompatibleEngine("c", cloud) as engine:
+            assert (await engine.complete(ask())).text == "hi"
+        assert proxy.calls[0].headers["Host"] == "api.example"
+
+
+async def test_no_proxy_ever_sees_what_stays_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FakeServer() as proxy, FakeServer(script=["hi"]) as server:
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.base_url)
+        monkeypatch.setenv("no_proxy", "")
+        for near in ({}, {"locality": "lan"}, {"locality": "cloud"}):
+            async with OpenAICompatibleEngine("n", server.settings(**near)) as engine:
+                assert (await engine.complete(ask())).text == "hi"
+        assert proxy.calls == []
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_proxy_that_leads_nowhere_is_named_without_its_password(
+    is_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FakeServer() as proxy:
+        address = f"127.0.0.1:{proxy.port}"
+        if not is_there:
+            await proxy.stop()
+        monkeypatch.setenv("https_proxy", f"http://user:pa55w0rd@{address}")
+        monkeypatch.setenv("no_proxy", "")
+        cloud = EngineSettings(base_url="https://api.example/v1")
+        async with OpenAICompatibleEngine("c", cloud) as engine:
+            error = await failure_of(engine.complete(ask()))
+    assert (error.kind, "https_proxy" in error.message) == ("unreachable", True)
+    assert "pa55w0rd" not in str(error)

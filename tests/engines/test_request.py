@@ -8,7 +8,7 @@ from rung.chat import Message, Tool, ToolCall
 from rung.config.settings import EngineKind
 from rung.engines.failure import Origin
 from rung.engines.profiles import PROFILES, profile_for
-from rung.engines.request import build_body, encode_body
+from rung.engines.request import build_body, encode_body, prompt_fields
 from rung.errors import EngineError
 from tests.engines.calls import ask
 
@@ -20,7 +20,9 @@ SCHEMA = {
 }
 
 
-def body_for(kind: EngineKind = "openai", base_url: str = "", **parts: Any) -> dict[str, Any]:
+def body_for(
+    kind: EngineKind = "openai", base_url: str = "http://127.0.0.1:1/v1", **parts: Any
+) -> dict[str, Any]:
     return build_body(ask(**parts), profile_for(kind, base_url).dialect)
 
 
@@ -37,19 +39,44 @@ def test_only_what_was_asked_for_is_sent() -> None:
     assert wanted.items() <= body.items()
 
 
-def test_openai_itself_gets_its_own_token_field() -> None:
-    body = body_for(base_url="https://api.openai.com/v1", max_tokens=5)
+@pytest.mark.parametrize(
+    ("kind", "base_url"), [("openai", "https://api.openai.com/v1"), ("vllm", "")]
+)
+def test_whoever_calls_max_tokens_deprecated_gets_the_newer_field(
+    kind: EngineKind, base_url: str
+) -> None:
+    body = body_for(kind, base_url, max_tokens=5)
     assert body["max_completion_tokens"] == 5
     assert "max_tokens" not in body
+
+
+def test_vllm_is_never_asked_with_the_guided_fields_that_it_ignores() -> None:
+    assert not [name for name in body_for("vllm", schema=SCHEMA) if name.startswith("guided")]
+
+
+def test_what_is_counted_is_what_the_prompt_is_made_of() -> None:
+    asked = {"tools": (Tool(name="look"),), "think": False, "schema": SCHEMA, "max_tokens": 5}
+    body = body_for("vllm", **asked)
+    counted = prompt_fields(ask(**asked), profile_for("vllm", "").dialect)
+    assert counted.items() <= body.items()
+    assert counted.keys() == {"model", "messages", "tools", "chat_template_kwargs"}
+
+
+def test_a_server_that_refuses_stream_options_is_asked_without() -> None:
+    dialect, origin = profile_for("llamacpp", "").dialect, Origin(engine="e", base_url="")
+    assert b"stream_options" in encode_body(ask(), dialect, origin)
+    assert b"stream_options" not in encode_body(ask(), dialect, origin, asks_usage=False)
 
 
 @pytest.mark.parametrize(
     ("kind", "off"),
     [
-        ("llamacpp", {"chat_template_kwargs": {"enable_thinking": False}}),
-        ("vllm", {"chat_template_kwargs": {"enable_thinking": False}}),
+        (
+            "llamacpp",
+            {"chat_template_kwargs": {"enable_thinking": False}, "reasoning_effort": "none"},
+        ),
+        ("vllm", {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}),
         ("lmstudio", {"chat_template_kwargs": {"enable_thinking": False}}),
-        ("ollama", {"reasoning_effort": "none"}),
         ("openrouter", {"reasoning": {"enabled": False}}),
     ],
 )

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.engines.think import ThinkSplitter
+from rung.chat import ChatRequest, Message, ToolCall
+from rung.engines.think import ThinkSplitter, without_old_thinking
 
 
 def split(*pieces: str) -> tuple[str, str]:
@@ -71,3 +74,38 @@ def test_how_the_network_cuts_an_answer_does_not_matter(answer: str, data: st.Da
 @given(st.text(alphabet="ab <>/\n", max_size=60))
 def test_an_answer_without_tags_passes_unchanged(answer: str) -> None:
     assert split(*answer) == (answer, "")
+
+
+def sent(role: Any, content: str, **parts: Any) -> Message:
+    """A message as an engine gets it."""
+    message = Message(role=role, content=content, **parts)
+    request = ChatRequest(model="m", messages=(message,))
+    return without_old_thinking(request).messages[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("<think>why</think>\n\nyes", "yes"),
+        ("[THINK]why[/THINK]yes", "yes"),
+        ("why\n</think>\n\nyes", "yes"),
+        ("<think>never ended", ""),
+        ("The tag <think> opens a block.", "The tag <think> opens a block."),
+        ("no thought", "no thought"),
+        ("", ""),
+    ],
+)
+def test_what_a_model_thought_is_not_sent_to_it_again(said: str, left: str) -> None:
+    call = ToolCall(id="1", name="look", arguments="{}")
+    message = sent("assistant", said, tool_calls=(call,))
+    assert (message.content, message.tool_calls) == (left, (call,))
+
+
+@pytest.mark.parametrize("role", ["user", "system", "tool"])
+def test_what_others_said_is_sent_as_it_is(role: str) -> None:
+    assert sent(role, "<think>quoted</think> x").content == "<think>quoted</think> x"
+
+
+def test_a_request_without_thoughts_is_not_copied() -> None:
+    request = ChatRequest(model="m", messages=(Message(role="assistant", content="hi"),))
+    assert without_old_thinking(request) is request

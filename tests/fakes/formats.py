@@ -19,6 +19,7 @@ class Call:
     path: str
     headers: Mapping[str, str]
     body: dict[str, Any] = field(default_factory=dict[str, Any])
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
     is_dropped: asyncio.Event = field(default_factory=asyncio.Event)
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -38,7 +38,7 @@ class FakeProfile:
     )
 
 
-_LMSTUDIO_MODEL = {
+LMSTUDIO_MODEL = {
     "type": "llm",
     "publisher": "acme",
     "key": MODEL,
@@ -53,18 +53,39 @@ _LMSTUDIO_MODEL = {
     "capabilities": {"vision": False, "trained_for_tool_use": True},
 }
 
-_LMSTUDIO_EMBEDDING = {
-    **_LMSTUDIO_MODEL,
+LMSTUDIO_EMBEDDING = {
+    **LMSTUDIO_MODEL,
     "type": "embedding",
     "key": "text-embedding-tiny",
     "loaded_instances": [],
 }
 
+_CLAUDES = [
+    {
+        "type": "model",
+        "id": identifier,
+        "display_name": identifier,
+        "created_at": "2026-09-22T00:00:00Z",
+        "max_input_tokens": window,
+        "max_tokens": 128_000,
+        "capabilities": {
+            "image_input": {"supported": True},
+            "structured_outputs": {"supported": True},
+            "thinking": {"supported": True, "types": {"adaptive": {"supported": True}}},
+        },
+    }
+    for identifier, window in (
+        (MODEL, 200_000),
+        ("claude-opus-5-5", 1_000_000),
+        ("claude-haiku-4-5-20251001", 200_000),
+    )
+]
+
 PROFILES: dict[str, FakeProfile] = {
     "lmstudio": FakeProfile(
         routes={
             "/lmstudio-greeting": Route(content='{"lmstudio":true}'),
-            "/api/v1/models": Route(content={"models": [_LMSTUDIO_MODEL, _LMSTUDIO_EMBEDDING]}),
+            "/api/v1/models": Route(content={"models": [LMSTUDIO_MODEL, LMSTUDIO_EMBEDDING]}),
             "/api/v0/models": Route(
                 content={
                     "data": [
@@ -88,50 +109,6 @@ PROFILES: dict[str, FakeProfile] = {
     "ollama": FakeProfile(
         routes={
             "/": Route(content="Ollama is running"),
-            "/api/version": Route(content={"version": "0.33.0"}),
-            "/api/tags": Route(
-                content={
-                    "models": [
-                        {
-                            "name": f"{MODEL}:latest",
-                            "model": f"{MODEL}:latest",
-                            "size": 700_000_000,
-                            "digest": "abc",
-                            "details": {"parameter_size": "1.2B", "quantization_level": "Q4_0"},
-                            "capabilities": ["completion", "tools"],
-                        },
-                        {
-                            "name": "giant:cloud",
-                            "model": "giant:cloud",
-                            "remote_model": "giant",
-                            "remote_host": "https://ollama.com:443",
-                            "size": 384,
-                            "details": {"parameter_size": "480B"},
-                            "capabilities": ["completion"],
-                        },
-                        {
-                            "name": "minilm:latest",
-                            "model": "minilm:latest",
-                            "size": 45_000_000,
-                            "details": {"parameter_size": "23M", "quantization_level": "F16"},
-                            "capabilities": ["embedding"],
-                        },
-                    ]
-                }
-            ),
-            "/api/ps": Route(
-                content={
-                    "models": [
-                        {
-                            "name": f"{MODEL}:latest",
-                            "model": f"{MODEL}:latest",
-                            "size": 900_000_000,
-                            "size_vram": 0,
-                            "context_length": 4096,
-                        }
-                    ]
-                }
-            ),
             "/v1/models": Route(content=_OPENAI_MODELS),
         },
         reasoning_field="reasoning",
@@ -222,6 +199,14 @@ PROFILES: dict[str, FakeProfile] = {
         },
         reasoning_field="reasoning",
         unauthorized={"error": {"message": "No auth credentials found", "code": 401}},
+    ),
+    "anthropic": FakeProfile(
+        routes={"/v1/models": Route(content={"data": _CLAUDES})},
+        unauthorized={
+            "type": "error",
+            "error": {"type": "authentication_error", "message": "invalid x-api-key"},
+            "request_id": "req_0",
+        },
     ),
     "openai": FakeProfile(routes={"/v1/models": Route(content=_OPENAI_MODELS)}),
 }

@@ -19,19 +19,32 @@ from typing import Any
 from aiohttp import web
 
 from rung.config.settings import EngineSettings, Secret
+from tests.fakes import anthropic
 from tests.fakes.formats import Call, ChatFormat, OpenAIFormat
+from tests.fakes.llamacpp import LlamaServer
+from tests.fakes.lmstudio import LMStudio
+from tests.fakes.ollama import Ollama
 from tests.fakes.profiles import MODEL, PROFILES, Route
 from tests.fakes.replies import Reply, answer, failure, html, tool_call
+from tests.fakes.vllm import Vllm
 
 __all__ = ["MODEL", "Call", "FakeServer", "Reply", "answer", "failure", "html", "tool_call"]
 
 
 Handler = Callable[["FakeServer", web.Request, Call], Awaitable[web.StreamResponse]]
 Script = Sequence[Reply | str] | Callable[[Call], Reply | str]
+# What a server's state makes of a chat call; it takes the scripted reply where it gets that far.
+ChatRule = Callable[[Call, Callable[[Call], Reply]], Reply]
 
 
 # What a kind adds to every stand-in of its own: its chat formats, its handlers that keep state.
-INSTALL: dict[str, Callable[[FakeServer], None]] = {}
+INSTALL: dict[str, Callable[[FakeServer], object]] = {
+    "anthropic": anthropic.install,
+    "vllm": Vllm,
+    "llamacpp": LlamaServer,
+    "lmstudio": LMStudio,
+    "ollama": Ollama,
+}
 
 
 class FakeServer:
@@ -57,7 +70,10 @@ class FakeServer:
             "/v1/chat/completions": OpenAIFormat(self.profile.reasoning_field)
         }
         self.handlers: dict[tuple[str, str], Handler] = {}
+        self.chat_rules: dict[str, ChatRule] = {}
         self.public_paths: set[str] = set()
+        self.key_header = "Authorization"
+        self.page_limit = 1000
         self.port = 0
         self.most_at_once = 0
         self._running = 0
@@ -81,7 +97,9 @@ class FakeServer:
         known: dict[str, Any] = {
             "kind": self.kind,
             "base_url": self.base_url,
-            "api_key": Secret(self.api_key or ("test" if self.kind == "openrouter" else "")),
+            "api_key": Secret(
+                self.api_key or ("test" if self.kind in ("openrouter", "anthropic") else "")
+            ),
         }
         return EngineSettings(**{**known, **changes})
 
@@ -106,7 +124,7 @@ class FakeServer:
             self._runner = None
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        call = Call(request.method, request.path, dict(request.headers))
+        call = Call(request.method, request.path, dict(request.headers), query=dict(request.query))
         self.calls.append(call)
         is_chat = request.path in self.formats
         if is_chat or (request.can_read_body and request.content_type == "application/json"):
@@ -124,10 +142,15 @@ class FakeServer:
                 call.is_over.set()
         if not is_chat:
             return _fixed(self.routes.get(request.path, self.profile.unknown))
+        return await self.chat(request, call)
+
+    async def chat(self, request: web.Request, call: Call) -> web.StreamResponse:
+        """The next reply of the script."""
         self._running += 1
         self.most_at_once = max(self.most_at_once, self._running)
         try:
-            reply = self._next_reply(call)
+            rule = self.chat_rules.get(request.path)
+            reply = rule(call, self._next_reply) if rule else self._next_reply(call)
             return await self._chat(request, call, reply, self.formats[request.path])
         except (asyncio.CancelledError, ConnectionError):
             call.is_dropped.set()
@@ -138,7 +161,9 @@ class FakeServer:
 
     def _is_allowed(self, request: web.Request) -> bool:
         needs_key = bool(self.api_key) and request.path not in self.public_paths
-        return not needs_key or request.headers.get("Authorization") == f"Bearer {self.api_key}"
+        is_bearer = self.key_header == "Authorization"
+        key = f"Bearer {self.api_key}" if is_bearer else self.api_key
+        return not needs_key or request.headers.get(self.key_header) == key
 
     def _next_reply(self, call: Call) -> Reply:
         if callable(self.script):

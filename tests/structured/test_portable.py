@@ -388,6 +388,33 @@ def test_what_strict_mode_refuses_is_sent_without_it(schema: Any) -> None:
     assert any("so it is off" in what for what in result.relaxed)
 
 
+def test_anthropic_gets_what_may_be_left_out_as_it_is_and_no_bounds() -> None:
+    schema = record(
+        a={"type": "string", "format": "uri", "maxLength": 9},
+        n={"type": "integer", "minimum": 1},
+        t={"type": "array", "items": {"type": "null"}, "minItems": 2},
+    )
+    schema["properties"] = {**schema["properties"], "b": {"type": "integer"}}
+    result = compile_schema(schema, "anthropic")
+    assert result.is_strict
+    assert result.schema == {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string", "format": "uri"},
+            "n": {"type": "integer"},
+            "t": {"type": "array", "items": {"type": "null"}},
+            "b": {"type": "integer"},
+        },
+        "required": ["a", "n", "t"],
+        "additionalProperties": False,
+    }
+    assert [what.partition(":")[0] for what in result.relaxed] == ["/a", "/n", "/t"]
+
+
+def test_anthropic_has_no_mode_for_free_keys() -> None:
+    assert not compile_schema(record(d={"type": "object"}), "anthropic").is_strict
+
+
 def test_a_description_is_kept_for_those_who_show_the_schema_to_the_model() -> None:
     schema = {
         **record(a={"$ref": "#/$defs/d"}),

@@ -14,7 +14,7 @@ from rung.errors import SchemaError
 from rung.structured import compile_schema, instructions, violations
 from tests.structured.strategies import answers, json_values, nonsense, schemas
 
-TARGETS = ["llamacpp", "openai", "generic"]
+TARGETS = ["llamacpp", "openai", "anthropic", "generic"]
 # What the converter of llama.cpp enforces; it passes over in silence what it does not know.
 ENFORCED = {
     "null": set[str](),
@@ -119,6 +119,20 @@ def test_a_strict_schema_for_openai_is_closed_and_requires_everything(schema: An
         if node.get("type") == "object":
             assert node["additionalProperties"] is False
             assert list(node["properties"]) == node.get("required", [])
+
+
+@quick
+@given(schemas)
+def test_a_schema_for_anthropic_is_closed_and_has_no_bounds(schema: Any) -> None:
+    result = compiled(schema, "anthropic")
+    assume(result.is_strict)
+    assert result.schema["type"] == "object"
+    for node in nodes(result.schema):
+        if node.get("type") == "object":
+            assert node["additionalProperties"] is False
+        if "type" in node:
+            assert not {"pattern", "minimum", "maximum", "multipleOf", "maxItems"} & node.keys()
+            assert not {"minLength", "maxLength", "minItems", "prefixItems"} & node.keys()
 
 
 @quick

@@ -25,7 +25,7 @@ from rung.config.settings import EngineSettings, Secret, Settings
 from rung.errors import ConfigError
 
 LOCAL_ONLY = ("local_only",)
-KNOWN_KINDS = ("lmstudio", "ollama", "vllm", "llamacpp", "openrouter")
+KNOWN_KINDS = ("lmstudio", "ollama", "vllm", "llamacpp", "openrouter", "anthropic")
 T = TypeVar("T", bound=Section)
 
 ALIASES: Mapping[str, Key] = {

@@ -53,9 +53,10 @@ class EngineSettings(Section):
     api_key_env: str = ""
     enabled: bool = True
     model: str = ""
-    timeout_s: float = ranged(default=120.0, low=0.1, high=86_400)
-    stall_timeout_s: float = ranged(default=90.0, low=0.1, high=86_400)
+    timeout_s: float = ranged(default=180.0, low=0.1, high=86_400)  # to the first token
+    stall_timeout_s: float = ranged(default=90.0, low=0.1, high=86_400)  # between two
     health_path: str = ""
+    ssh_config: str = ""  # for ssh://: another file than ~/.ssh/config
     endpoint: str = ""  # another chat route than the kind's own, such as /api/v1/chat
     slots: int = ranged(default=0, low=0, high=10_000)  # calls at a time; 0: as many as come
     memory_gib: float = ranged(default=0.0, low=0, high=100_000)  # for its models; 0: unknown
@@ -69,6 +70,8 @@ class ModelSettings(Section):
     context_tokens: int | None = ranged(default=None, low=1, high=1_000_000_000)
     usd_per_mtok_in: float | None = ranged(default=None, low=0, high=1_000_000)
     usd_per_mtok_out: float | None = ranged(default=None, low=0, high=1_000_000)
+    usd_per_mtok_cache_read: float | None = ranged(default=None, low=0, high=1_000_000)
+    usd_per_mtok_cache_write: float | None = ranged(default=None, low=0, high=1_000_000)
     kv_type: Literal["", "f16", "q8_0", "q4_0"] = ""
     slots: int | None = ranged(default=None, low=1, high=64)
     pinned: bool = False  # never evicted

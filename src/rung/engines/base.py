@@ -40,9 +40,11 @@ class Engine(ABC):
     has_tools: ClassVar[bool] = False
     has_images: ClassVar[bool] = False
     can_load: ClassVar[bool] = False
+    obeys_options: ClassVar[bool] = True  # its `load` can be told window, slots and KV type
     can_download: ClassVar[bool] = False
     can_embed: ClassVar[bool] = False
     can_count: ClassVar[bool] = False
+    repeats_itself: ClassVar[bool] = False  # a call whose connection broke, once
 
     @abstractmethod
     def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -63,6 +65,10 @@ class Engine(ABC):
     @abstractmethod
     async def list_models(self) -> list[ModelInfo]:
         """The models that this engine can serve. Raises `EngineError`."""
+
+    async def version(self) -> str | None:
+        """What the engine calls its own version; `None` where it does not say. Raises nothing."""
+        return None
 
     @abstractmethod
     async def close(self) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from rung.chat import JsonObject
 from rung.engines.failure import Origin, excerpt, not_the_api, reported_error
-from rung.engines.fields import as_list, as_object, decode
+from rung.engines.fields import as_list, as_object, as_text, decode
 from rung.engines.sse import Event, EventParser, EventTooLongError
 from rung.errors import EngineError
 
@@ -114,7 +114,10 @@ class AnswerBody:
         fields = as_object(decoded)
         if event_type == "error" or fields.get("error"):
             raise reported_error(
-                self._origin, fields.get("error") or decoded or excerpt(data), status=_STATUS
+                self._origin,
+                fields.get("error") or decoded or excerpt(data),
+                status=_STATUS,
+                request_id=as_text(fields.get("request_id")),
             )
         if decoded is None:
             raise self._origin.error(

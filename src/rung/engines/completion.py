@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rung.chat import ChatRequest, Completion, Locality, Timings
+from rung.chat import ChatRequest, Completion, Flag, Locality, Timings
 from rung.engines.answer import Answer
 from rung.engines.failure import Origin
+from rung.engines.model_names import may_be_same_model
 from rung.errors import EngineError
 
 
@@ -34,20 +35,28 @@ def conclude(
         engine=origin.engine,
         model=request.model,
         served_model=answer.served_model,
+        provider=answer.provider,
         locality=locality,
         reasoning=answer.reasoning,
         tool_calls=answer.tool_calls,
         finish_reason=answer.finish,
         usage=usage,
         timings=Timings(
+            load_ms=answer.load_ms,
             first_token_ms=answer.first_token_ms,
             total_ms=total_ms,
             tokens_per_s=answer.tokens_per_s
             or measured_speed(usage.tokens_out, answer.first_token_ms, total_ms),
         ),
         repairs=answer.repairs,
-        flags=tuple(dict.fromkeys(answer.flags)),
+        flags=tuple(dict.fromkeys((*answer.flags, *_other_model(answer, request)))),
     )
+
+
+def _other_model(answer: Answer, request: ChatRequest) -> tuple[Flag, ...]:
+    served = answer.served_model
+    is_other = served is not None and not may_be_same_model(request.model, served)
+    return ("served_other_model",) if is_other else ()
 
 
 def measured_speed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Mapping
+from pathlib import Path
 from ssl import SSLError
 from types import MappingProxyType
 from typing import TypeVar
@@ -16,6 +17,7 @@ from rung.chat import Cancellation, JsonObject
 from rung.engines.deadline import Deadline
 from rung.engines.failure import Origin
 from rung.engines.profiles import Reply
+from rung.engines.tunnel import Tunnel
 from rung.errors import EngineError
 
 # llama.cpp and uvicorn drop idle connections after 5 s: a reused one must be younger.
@@ -62,20 +64,37 @@ class Connection:
         is_kept: bool = True,
         key_header: str = "Authorization",
         headers: Mapping[str, str] = NO_HEADERS,
+        tunnel: Tunnel | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._origin = origin
         self._is_kept = is_kept
         self._key_header = key_header
         self._headers = headers
+        self._tunnel = tunnel
+        self._proxy = proxy
+        self._base_url = (tunnel.url.base_url if tunnel else origin.base_url).rstrip("/")
         self._session: aiohttp.ClientSession | None = None
 
     async def post(
-        self, path: str, body: bytes, deadline: Deadline, origin: Origin
+        self,
+        path: str,
+        body: bytes,
+        deadline: Deadline,
+        origin: Origin,
+        limit_s: float | None = None,
     ) -> aiohttp.ClientResponse:
         """The response once its head is there. Its body is the caller's to read and to close."""
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        work = self._open().post(self._url(path), data=body, headers=headers, allow_redirects=False)
-        return await awaited(work, origin, deadline, "the engine had not yet answered")
+        session = await self._session_within(deadline)
+        work = session.post(self._url(path), data=body, headers=headers, allow_redirects=False)
+        return await awaited(work, origin, deadline, "the engine had not yet answered", limit_s)
+
+    async def listen(self, route: str, deadline: Deadline) -> aiohttp.ClientResponse:
+        """As `post`, of a stream of events that is there to be read."""
+        session = await self._session_within(deadline)
+        work = session.get(self._url(route), allow_redirects=False)
+        return await awaited(work, self._origin, deadline, f"it was asked for {route}")
 
     async def get(self, route: str, timeout_s: float, cancel: Cancellation | None = None) -> Reply:
         """A whole reply, whatever its status. Raises `EngineError` where there is none."""
@@ -86,13 +105,14 @@ class Connection:
         method: str,
         route: str,
         body: JsonObject | None,
-        timeout_s: float,
+        timeout_s: float | None,
         cancel: Cancellation | None = None,
     ) -> Reply:
         """As `get`, by any method, with `body` as JSON. For all that is not an answer."""
         deadline = Deadline(self._origin, timeout_s, cancel)
         try:
-            work = self._open().request(
+            session = await self._session_within(deadline)
+            work = session.request(
                 method,
                 self._url(route),
                 data=None if body is None else msgspec.json.encode(body),
@@ -104,7 +124,7 @@ class Connection:
                 seen = await read_at_most(response, MAX_REPLY_BYTES, self._origin, deadline)
             finally:
                 response.close()
-            return Reply(response.status, seen)
+            return Reply(response.status, seen, response.headers)
         finally:
             deadline.close()
 
@@ -112,29 +132,44 @@ class Connection:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+        if self._tunnel is not None:
+            await self._tunnel.close()
 
     def _url(self, route: str) -> str:
         """A route that begins with `/` belongs to the server's root, any other to `base_url`."""
-        base = self._origin.base_url.rstrip("/")
         if not route.startswith("/"):
-            return f"{base}/{route}"
-        return base.removesuffix("/v1") + route
+            return f"{self._base_url}/{route}"
+        return self._base_url.removesuffix("/v1") + route
 
-    def _open(self) -> aiohttp.ClientSession:
+    async def _session_within(self, deadline: Deadline) -> aiohttp.ClientSession:
+        """The session, once there is a way to the engine. Raises `EngineError`."""
+        socket = await self._tunnel.socket(deadline) if self._tunnel is not None else None
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0,
-                    resolver=LoopbackResolver(),
-                    force_close=not self._is_kept,
-                    keepalive_timeout=KEEPALIVE_S if self._is_kept else None,
-                ),
+                connector=self._connector(socket),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "rung", **self._headers, **self._authorization()},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+                proxy=self._proxy,
                 trust_env=False,
             )
         return self._session
+
+    def _connector(self, socket: Path | None) -> aiohttp.BaseConnector:
+        keepalive_s = KEEPALIVE_S if self._is_kept else None
+        if socket is not None:
+            return aiohttp.UnixConnector(
+                str(socket),
+                limit=0,
+                force_close=not self._is_kept,
+                keepalive_timeout=keepalive_s,
+            )
+        return aiohttp.TCPConnector(
+            limit=0,
+            resolver=LoopbackResolver(),
+            force_close=not self._is_kept,
+            keepalive_timeout=keepalive_s,
+        )
 
     def _authorization(self) -> dict[str, str]:
         key = str(self._origin.secret or "").strip()
@@ -152,10 +187,11 @@ async def awaited(
     deadline: Deadline,
     doing: str,
     limit_s: float | None = None,
+    since_s: float = 0.0,
 ) -> T:
     """The result of one wait for the network. Raises `EngineError`, nothing else."""
     try:
-        return await deadline.wait(work, doing, limit_s)
+        return await deadline.wait(work, doing, limit_s, since_s=since_s)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise connection_error(origin, error) from error
 
@@ -191,6 +227,10 @@ def connection_error(origin: Origin, error: Exception) -> EngineError:
         case TimeoutError():
             return origin.error(
                 "timeout", f"{at} does not accept connections within {CONNECT_TIMEOUT_S:g} s"
+            )
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return origin.error(
+                "unreachable", f"the system's proxy does not lead to {at}; check https_proxy"
             )
         case aiohttp.ClientConnectorError():
             return origin.error("unreachable", f"nothing answers at {at}{advice}")

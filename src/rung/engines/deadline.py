@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Coroutine
 from typing import TypeVar
 
@@ -20,9 +21,13 @@ class Deadline:
     `yield` would strike whatever task happens to be running there (PEP 789).
     """
 
-    def __init__(self, origin: Origin, timeout_s: float, cancel: Cancellation | None) -> None:
+    def __init__(
+        self, origin: Origin, timeout_s: float | None, cancel: Cancellation | None
+    ) -> None:
+        """`timeout_s` seconds for everything; `None`: as long as each single wait allows."""
         self._loop = asyncio.get_running_loop()
         self._origin = origin
+        timeout_s = math.inf if timeout_s is None else timeout_s
         self._timeout_s = timeout_s
         self._cancel = cancel
         self._started_at = self._loop.time()
@@ -35,13 +40,22 @@ class Deadline:
         return (self._loop.time() - self._started_at) * 1000
 
     @property
-    def remaining_s(self) -> float:
-        return max(0.0, self._ends_at - self._loop.time())
+    def remaining_s(self) -> float | None:
+        """Seconds left for everything; `None` where there is no end."""
+        return None if math.isinf(self._ends_at) else max(0.0, self._ends_at - self._loop.time())
 
-    async def wait(self, work: Awaitable[T], doing: str, limit_s: float | None = None) -> T:
+    async def wait(
+        self,
+        work: Awaitable[T],
+        doing: str,
+        limit_s: float | None = None,
+        *,
+        since_s: float = 0.0,
+    ) -> T:
         """The result of `work`. Raises `EngineError` of kind `timeout` or `cancelled`.
 
-        `doing` says what was going on, for the message; `limit_s` bounds this one wait further.
+        `doing` says what was going on, for the message; `limit_s` bounds this one wait further,
+        less the `since_s` seconds of it that have passed already.
         Work that is cancelled already is not begun: the watcher has struck, and strikes only once.
         """
         if self._is_cancelled:
@@ -50,9 +64,11 @@ class Deadline:
             raise self._over(doing, self._timeout_s)
         bound_s = self._timeout_s
         until = self._ends_at
-        if limit_s is not None and self._loop.time() + limit_s < until:
-            bound_s, until = limit_s, self._loop.time() + limit_s
-        wait = self._wait = asyncio.timeout_at(until)
+        if limit_s is not None:
+            limit_ends_at = self._loop.time() + max(0.0, limit_s - since_s)
+            if limit_ends_at < until:
+                bound_s, until = limit_s, limit_ends_at
+        wait = self._wait = asyncio.timeout_at(None if math.isinf(until) else until)
         try:
             async with wait:
                 return await work

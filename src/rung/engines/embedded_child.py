@@ -39,6 +39,8 @@ def main() -> None:
     _alarm(spec["load_timeout_s"])
     try:
         server = xllamacpp.Server(_parameters(xllamacpp, spec))
+        if spec["is_embedding"] and not _pools(server):
+            server = xllamacpp.Server(_parameters(xllamacpp, spec, pools=True))
     except (RuntimeError, ValueError) as error:
         _fail(channel, "error", error)
     _alarm(0)
@@ -48,25 +50,44 @@ def main() -> None:
     os._exit(0)
 
 
-def _parameters(xllamacpp: Any, spec: dict[str, Any]) -> Any:
-    """llama.cpp's settings. Its defaults cost a third of the speed on a CPU, and GiBs of cache."""
+def _parameters(xllamacpp: Any, spec: dict[str, Any], *, pools: bool = False) -> Any:
+    """llama.cpp's settings. Its defaults cost a third of the speed on a CPU, and GiBs of cache.
+
+    With `pools` an embedding is the mean over the text's tokens, whatever the model says of it.
+    """
     params = xllamacpp.CommonParams()
     params.model.path = spec["model_path"]
     params.model_alias = {spec["model"]}
-    params.n_ctx = spec["context_tokens"]
+    # Each slot has its window for itself: in a shared one, long answers end each other.
+    params.n_ctx = spec["context_tokens"] * spec["slots"]
     params.n_parallel = spec["slots"]
-    params.kv_unified = spec["slots"] > 1
+    params.kv_unified = False
     params.cpuparams.n_threads = spec["threads"]
     params.cpuparams_batch.n_threads = spec["threads"]
-    if not _has_gpu(xllamacpp):
+    if spec["is_embedding"]:
+        params.embedding = True
+        # A text is read in one batch, or refused.
+        params.n_batch = params.n_ubatch = spec["context_tokens"]
+        if pools:
+            params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    elif not _has_gpu(xllamacpp):
         # A prompt is abandoned only between two batches: with 2048 tokens in one, 14 s after the
         # caller has gone. On a CPU small batches are also no slower.
         params.n_batch = params.n_ubatch = _CPU_BATCH_TOKENS
     if spec["gpu_layers"] >= 0:
         params.n_gpu_layers = spec["gpu_layers"]
-    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    # It makes a CPU slower the longer the context is, but a quantised cache cannot do without.
+    is_quantised = spec["kv_type"] != "f16"
+    flash = xllamacpp.llama_flash_attn_type
+    params.flash_attn_type = (
+        flash.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        if is_quantised
+        else flash.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    )
+    kv_type = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{spec['kv_type'].upper()}")
+    params.cache_type_k = params.cache_type_v = kv_type
     params.cache_ram_mib = spec["cache_mib"]
-    params.sleep_idle_seconds = spec["idle_unload_s"] or -1
+    params.sleep_idle_seconds = -1  # who loads models unloads them, too
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [spec["api_key"]]
@@ -77,6 +98,11 @@ def _parameters(xllamacpp: Any, spec: dict[str, Any]) -> Any:
     # Errors only: they say why a load failed. Anything more would print prompts.
     params.verbosity = 1
     return params
+
+
+def _pools(server: Any) -> bool:
+    """Whether the model makes one vector of a text: one that was trained to chat makes many."""
+    return "error" not in server.handle_embeddings({"input": "a"})
 
 
 def _has_gpu(xllamacpp: Any) -> bool:

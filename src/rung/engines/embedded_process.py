@@ -15,19 +15,17 @@ from typing import cast
 
 import msgspec
 
+from rung.chat import LoadedModel
 from rung.config.environment import child_environment
-from rung.config.settings import EmbeddedSettings, EngineSettings, Secret
+from rung.config.settings import EngineSettings, Secret
 from rung.engines.deadline import Deadline
+from rung.engines.embedded_spec import LoadSpec
 from rung.engines.failure import Origin
 from rung.engines.fields import as_object, as_text, decode
-from rung.engines.openai_compatible import OpenAICompatibleEngine
+from rung.engines.llama_server import LlamaServerEngine
 from rung.errors import EngineError
 
 INSTALL_ADVICE = "install it with `pip install 'rung[embedded]'`"
-# A context of 1e9 tokens makes llama.cpp hang rather than fail.
-MAX_CONTEXT_TOKENS = 131_072
-MIN_CONTEXT_TOKENS = 256
-
 _CHILD = Path(__file__).with_name("embedded_child.py")
 _STOP_TIMEOUT_S = 2.0
 _STDERR_BYTES = 16 * 1024
@@ -35,34 +33,21 @@ _LOG_PREFIX = re.compile(r"^[\d.]+ [A-Z] (?:\w+\s+)?(?:\w+:\s+)?")
 _OUT_OF_MEMORY = re.compile(r"failed to allocate|out of memory|cannot allocate", re.IGNORECASE)
 
 
-def context_tokens(settings: EmbeddedSettings) -> int:
-    """The context window that the child is started with."""
-    return max(MIN_CONTEXT_TOKENS, min(settings.context_tokens, MAX_CONTEXT_TOKENS))
-
-
-def thread_count(settings: EmbeddedSettings) -> int:
-    """Threads for the model; by default one core stays free, or its spinning stalls on Rung."""
-    if settings.threads > 0:
-        return settings.threads
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    return max(1, (cores or 1) - 1)
-
-
 class ModelProcess:
     """Make it, `load` it once, `stop` it. `load_ms` is how long the load took."""
 
-    def __init__(self, model: str, path: Path, settings: EmbeddedSettings, origin: Origin) -> None:
+    def __init__(self, model: str, path: Path, spec: LoadSpec, origin: Origin) -> None:
         self.model = model
+        self.spec = spec
         self.load_ms = 0.0
-        self._engine: OpenAICompatibleEngine | None = None
+        self.is_stopped = False
+        self._server: LlamaServerEngine | None = None
         self._path = path
-        self._settings = settings
         self._origin = origin
         self._key = secrets.token_urlsafe(32)
         self._process: asyncio.subprocess.Process | None = None
         self._stderr = bytearray()
         self._pump: asyncio.Task[None] | None = None
-        self._is_stopped = False
         self._spawning = asyncio.Lock()
 
     @property
@@ -73,37 +58,49 @@ class ModelProcess:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
 
-    def serves(self, model: str) -> OpenAICompatibleEngine | None:
-        """The engine to talk to, where this process is alive and has loaded `model`."""
-        return self._engine if self.is_alive and self.model == model else None
+    @property
+    def server(self) -> LlamaServerEngine | None:
+        """The server to talk to, where the model is loaded and this process lives on."""
+        return self._server if self.is_alive and not self.is_stopped else None
 
-    async def load(self, deadline: Deadline) -> OpenAICompatibleEngine:
+    def loaded(self) -> LoadedModel:
+        """What it takes now, as far as the system tells."""
+        memory_bytes, private_bytes = _memory(self.pid)
+        return LoadedModel(
+            model=self.model,
+            context_tokens=self.spec.context_tokens,
+            slots=self.spec.slots,
+            memory_bytes=memory_bytes,
+            private_bytes=private_bytes,
+            load_ms=self.load_ms,
+        )
+
+    async def load(self, deadline: Deadline) -> None:
         """Starts the child and waits until it serves. Raises `EngineError`; then it is stopped."""
         started_at = time.perf_counter()
         try:
             deadline.check("the model was loading")
             async with self._spawning:
                 process = await self._spawn()
-            timeout_s = self._settings.load_timeout_s
+            timeout_s = self.spec.load_timeout_s
             hello = await deadline.wait(self._exchange(process), "the model was loading", timeout_s)
             url = as_text(hello.get("url"))
-            if not url or self._is_stopped:
+            if not url or self.is_stopped:
                 await self.ended(_STOP_TIMEOUT_S)
                 raise self._load_error(as_text(hello.get("missing")))
         except BaseException:
             await self.stop()
             raise
         self.load_ms = (time.perf_counter() - started_at) * 1000
-        self._engine = OpenAICompatibleEngine(
+        self._server = LlamaServerEngine(
             self._origin.engine,
             EngineSettings(
                 kind="llamacpp",
                 base_url=f"{url}/v1",
                 api_key=Secret(self._key),
-                timeout_s=self._settings.timeout_s,
+                timeout_s=self.spec.timeout_s,
             ),
         )
-        return self._engine
 
     async def ended(self, within_s: float) -> bool:
         """Whether the process has ended, or does within `within_s` seconds."""
@@ -132,15 +129,15 @@ class ModelProcess:
 
     async def stop(self) -> None:
         """Ends the process, quickly and for certain, even where this very call is cancelled."""
-        self._is_stopped = True
+        self.is_stopped = True
         try:
             async with self._spawning:  # a child that is just being started has no pid yet
                 self._signal(signal.SIGTERM)
             if not await self.ended(_STOP_TIMEOUT_S):
                 self._signal(signal.SIGKILL)
                 await self.ended(_STOP_TIMEOUT_S)
-            if self._engine is not None:
-                await self._engine.close()
+            if self._server is not None:
+                await self._server.close()
         except asyncio.CancelledError:
             self._signal(signal.SIGKILL)
             raise
@@ -152,9 +149,8 @@ class ModelProcess:
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         self._check_wanted()
-        threads = thread_count(self._settings)
         # Threads that wait at a barrier by spinning starve when another process wants a core.
-        extra = {"OMP_WAIT_POLICY": "passive"} if threads > 1 else {}
+        extra = {"OMP_WAIT_POLICY": "passive"} if self.spec.threads > 1 else {}
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",
@@ -170,14 +166,13 @@ class ModelProcess:
         return process
 
     def _check_wanted(self) -> None:
-        if self._is_stopped:
+        if self.is_stopped:
             raise self._stopped_error()
 
     def _stopped_error(self) -> EngineError:
         return self._origin.error("cancelled", "the engine was closed while it started")
 
-    def _spec(self) -> bytes:
-        settings = self._settings
+    def _start_message(self) -> bytes:
         return msgspec.json.encode(
             {
                 "owner_pid": os.getpid(),
@@ -185,13 +180,7 @@ class ModelProcess:
                 "model": self.model,
                 "model_path": str(self._path),
                 "api_key": self._key,
-                "context_tokens": context_tokens(settings),
-                "slots": max(1, settings.slots),
-                "threads": thread_count(settings),
-                "gpu_layers": settings.gpu_layers,
-                "cache_mib": settings.cache_mib,
-                "idle_unload_s": settings.idle_unload_s,
-                "load_timeout_s": settings.load_timeout_s,
+                **msgspec.to_builtins(self.spec),
             }
         )
 
@@ -201,7 +190,7 @@ class ModelProcess:
         stdout = cast(asyncio.StreamReader, process.stdout)
         # A child that is already dead says nothing on stdout, which tells more than the pipe.
         with suppress(ConnectionError):
-            stdin.write(self._spec() + b"\n")
+            stdin.write(self._start_message() + b"\n")
             await stdin.drain()
         return as_object(decode(await stdout.readline()))
 
@@ -224,7 +213,7 @@ class ModelProcess:
             return self._origin.error(
                 "unconfigured", f"llama.cpp cannot be imported ({missing}); {advice}"
             )
-        if self._is_stopped:
+        if self.is_stopped:
             return self._stopped_error()
         status = self._process.returncode if self._process is not None else None
         if status is not None and status < 0:
@@ -243,3 +232,16 @@ class ModelProcess:
             f"{self._path.name} could not be loaded: {cause}; if the file is damaged, "
             f"`rung models rm {self.model}` and `rung models pull {self.model}` mend it",
         )
+
+
+def _memory(pid: int | None) -> tuple[int | None, int | None]:
+    """Bytes in RAM of a process, and those among them that are no mapped files. Linux tells."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None, None
+    fields = dict(line.split(":", 1) for line in lines if line.startswith(("VmRSS", "RssFile")))
+    if len(fields) < 2:
+        return None, None  # it has just ended
+    resident, mapped = (int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "RssFile"))
+    return resident, resident - mapped

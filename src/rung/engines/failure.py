@@ -36,6 +36,10 @@ _BY_TYPE: dict[str, EngineErrorKind] = {
     "context_length_exceeded": "context_overflow",
     "authentication_error": "unauthorized",
     "permission_error": "unauthorized",
+    "not_supported_error": "bad_request",
+    "not_implemented": "bad_request",
+    "job_not_found": "bad_request",
+    "NotImplementedError": "bad_request",
     "invalid_api_key": "unauthorized",
     "insufficient_quota": "over_budget",
     "billing_error": "over_budget",
@@ -48,26 +52,48 @@ _BY_TYPE: dict[str, EngineErrorKind] = {
     "content_filter": "refused",
 }
 
+# Said of almost anything, so it decides only where neither text nor status does: in mid-stream.
+_BY_VAGUE_TYPE: dict[str, EngineErrorKind] = {
+    "invalid_request": "bad_request",
+    "invalid_request_error": "bad_request",
+}
+
 # The first match wins. Matched before the status, because engines wrap these causes in any status.
 _TEXTS: tuple[tuple[str, EngineErrorKind], ...] = (
-    (r"insufficient system resources|out of memory|failed to allocate", "out_of_memory"),
+    (
+        r"insufficient system resources|out of memory|failed to allocate"
+        r"|requires more (\w+ )?memory",
+        "out_of_memory",
+    ),
     (
         r"(maximum|available|model'?s) context (length|size|window)|prompt is too long"
-        r"|context (length|window|size) (is )?exceed|exceeds? the (\w+ )?context",
+        r"|context (length|window|size) (is )?exceed|(exceeds?|longer than) (the )?(\w+ )?context"
+        r"|too large to process",
         "context_overflow",
     ),
     (r"loading model|model is loading", "model_not_loaded"),
-    (r"no models? (is |are )?loaded|model is unloaded|failed to load model", "model_not_loaded"),
+    (
+        r"no models? (is |are )?loaded|model is unloaded|failed to load model"
+        r"|model\b.{0,120}\b(is not (loaded|running)|failed to load)",
+        "model_not_loaded",
+    ),
     (
         r"model\b.{0,120}\b(not found|does not exist|is not available)|is not a valid model"
         r"|no endpoints found",
         "model_missing",
     ),
+    (r"manifest: file does not exist", "model_missing"),
+    (r"maximum pending requests", "overloaded"),
+    (r"^model: \S+$", "model_missing"),
+    (r"credit balance is too low", "over_budget"),
     (r"flagged|moderation|content policy|guardrail", "refused"),
 )
 _BY_TEXT: list[tuple[re.Pattern[str], EngineErrorKind]] = [
     (re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _TEXTS
 ]
+
+# llama-server says 503 while it loads, without a Retry-After.
+_LOADING_RETRY_S = 1.0
 
 _NO_ROUTE = re.compile(
     r"unexpected endpoint|file not found|page not found|no route|^not found$", re.IGNORECASE
@@ -140,6 +166,11 @@ def _one_line(raw: bytes) -> str:
     return text if len(text) <= EXCERPT_CHARS else text[: EXCERPT_CHARS - 1] + "…"
 
 
+def refuses(error: EngineError, field: str) -> bool:
+    """Whether the engine turned a request down because of `field`, which it names."""
+    return error.status in (400, 422) and error.kind == "bad_request" and field in error.message
+
+
 def is_html(body: bytes) -> bool:
     return bool(_HTML.match(body))
 
@@ -154,9 +185,9 @@ def kind_of(status: int | None, error_type: str, message: str) -> EngineErrorKin
                 return kind
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if status is None or status >= 500:
-        return "server_error"
-    return "bad_request"
+    if status is None:
+        return _BY_VAGUE_TYPE.get(error_type, "server_error")
+    return "server_error" if status >= 500 else "bad_request"
 
 
 def response_error(
@@ -176,7 +207,19 @@ def response_error(
         kind = "unreachable" if is_html(body) and status < 500 else kind_of(status, "", "")
         return origin.error(kind, _wrong_place(origin, excerpt(body)), status=status)
     error = as_object(decoded).get("error", decoded)
-    return reported_error(origin, error or excerpt(body), status=status, retry_after_s=wait_s)
+    return reported_error(
+        origin,
+        error or excerpt(body),
+        status=status,
+        retry_after_s=wait_s,
+        request_id=_request_id(headers),
+    )
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    """What the provider's support asks for: of Anthropic, OpenAI, OpenRouter."""
+    names = ("request-id", "x-request-id", "x-generation-id")
+    return next((headers[name] for name in names if headers.get(name)), "")
 
 
 def reported_error(
@@ -185,8 +228,12 @@ def reported_error(
     *,
     status: int | None = None,
     retry_after_s: float | None = None,
+    request_id: str = "",
 ) -> EngineError:
     """The error that an engine reported in a body or in mid-stream: a string or an object."""
+    # Ollama hands on the whole JSON error of the llama-server behind it as a string.
+    inner = as_object(decode(as_text(error).encode("utf-8", "replace")))
+    error = inner.get("error") or error
     fields = as_object(error)
     message = as_text(error) or as_text(fields.get("message")) or as_text(fields.get("detail"))
     nested = as_text(as_object(fields.get("metadata")).get("raw"))
@@ -199,12 +246,16 @@ def reported_error(
     if _NO_ROUTE.search(message) and status in (None, 404):
         return origin.error("bad_request", _wrong_place(origin, message), status=status)
     types = (as_text(fields.get("code")), as_text(fields.get("type")))
-    error_type = next((name for name in types if name in _BY_TYPE), "")
+    known = (name for table in (_BY_TYPE, _BY_VAGUE_TYPE) for name in types if name in table)
+    error_type = next(known, "")
     kind = kind_of(status, error_type, message)
+    if kind == "model_not_loaded" and status == 503 and retry_after_s is None:
+        retry_after_s = _LOADING_RETRY_S
     advice = _ADVICE.get(kind)
     return origin.error(
         kind,
-        f"{message} ({advice})" if advice else message,
+        (f"{message} ({advice})" if advice else message)
+        + (f" [request {excerpt(request_id)}]" if request_id else ""),
         status=status,
         retry_after_s=retry_after_s,
     )
@@ -212,8 +263,8 @@ def reported_error(
 
 def _wrong_place(origin: Origin, seen: str) -> str:
     return (
-        f"{origin.base_url} does not answer as an OpenAI-compatible API ({seen}); "
-        "check base_url, which usually ends in /v1"
+        f"{origin.base_url} does not answer as this kind of engine does ({seen}); "
+        "check kind and base_url, which usually ends in /v1"
     )
 
 

@@ -10,7 +10,7 @@ from rung.chat import ChatRequest, Health, Level, Message, ModelInfo
 from rung.engines.base import Engine
 from rung.engines.connection import Connection
 from rung.engines.failure import Origin, excerpt, reported_error, response_error
-from rung.engines.fields import decode
+from rung.engines.fields import as_text, decode
 from rung.engines.listings import Listing
 from rung.engines.profiles import Profile, Reply, Sign, is_healthy
 from rung.errors import EngineError
@@ -37,6 +37,18 @@ async def fetch_models(
         if models is not None:
             return models
     raise failure or origin.error("bad_output", f"{profile.title} sends no list of models")
+
+
+async def fetch_version(
+    profile: Profile, connection: Connection, timeout_s: float = HEALTH_TIMEOUT_S
+) -> str | None:
+    """The engine's version, where its kind has a route that tells."""
+    if not profile.version_route:
+        return None
+    reply = await _ask(connection, profile.version_route, timeout_s)
+    if isinstance(reply, EngineError) or reply.status != 200:
+        return None
+    return as_text(reply.json.get("version")) or as_text(reply.json.get("build_info")) or None
 
 
 async def _read_listing(

@@ -7,53 +7,86 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 import aiohttp
+import msgspec
 
 from rung.chat import ChatRequest, Chunk, Health, JsonObject, ModelInfo
+from rung.config.environment import system_proxy
 from rung.config.settings import EngineSettings
-from rung.engines.answer import Answer
+from rung.engines.answer import Answer, callable_tools
 from rung.engines.base import Engine
 from rung.engines.completion import conclude, cut_off_error
 from rung.engines.connection import Connection, awaited, read_at_most
 from rung.engines.deadline import Deadline
+from rung.engines.enforcement import flagged
 from rung.engines.failure import Origin, response_error
-from rung.engines.health import check_health, fetch_models
+from rung.engines.health import check_health, fetch_models, fetch_version
 from rung.engines.locality import locality_of
 from rung.engines.profiles import Profile, profile_for
+from rung.engines.ssh_url import SCHEME, parse_ssh_url
+from rung.engines.think import without_old_thinking
+from rung.engines.tunnel import Tunnel
 from rung.engines.wire import Reader, Wire
 from rung.errors import EngineError
 
 _MAX_ERROR_BYTES = 64 * 1024
 _DRAIN_S = 0.05
-_READING = "the engine was answering"
+_BEGINNING = "the engine had not yet said a word; timeout_s is how long it may take"
+_READING = "the engine was silent in the middle of its answer"
 
 
 class HttpEngine(Engine):
     """One engine of the user's. `settings.base_url` may be empty: then the kind's own is used.
 
     Answers are always streamed from the engine, because only a stream stops when it is closed.
-    `settings.stall_timeout_s` bounds the silence between two events once the first has come;
-    comments, which servers send to keep a connection open, do not count as a sign of life.
+    `settings.timeout_s` bounds the wait for the first token, `stall_timeout_s` the silence between
+    two events after it; comments, which servers send to keep a connection open, are no sign of
+    life. How long a whole answer may take is for the caller to say, in `ChatRequest.timeout_s`.
     """
 
     def __init__(self, name: str, settings: EngineSettings) -> None:
         self.name = name
         self.kind = settings.kind
         self.settings = settings
-        base_url = (settings.base_url or profile_for(settings.kind, "").base_url).rstrip("/")
+        own_url = profile_for(settings.kind, "").base_url
+        base_url = (settings.base_url or own_url).rstrip("/")
         self.profile: Profile = profile_for(settings.kind, base_url)
         self.tool = self.profile.tool
         self.base_url = base_url
         self.locality = settings.locality or locality_of(base_url)
+        self._tunnel: Tunnel | None = None
+        if base_url.startswith(SCHEME):
+            url = parse_ssh_url(settings.base_url, own_url)
+            self._tunnel = Tunnel(url, self._origin(), config_file=settings.ssh_config)
         self._connection = Connection(
             self._origin(),
             is_kept=self.profile.keeps_connections,
             key_header=self.profile.key_header,
             headers=self.profile.headers,
+            tunnel=self._tunnel,
+            proxy=self._proxy(),
         )
+
+    def _proxy(self) -> str | None:
+        """The system's proxy; nothing that is near goes through it, whatever the user calls it."""
+        is_far = "cloud" == self.locality == locality_of(self.base_url)
+        return system_proxy(self.base_url) if is_far else None
 
     @abstractmethod
     def _wire(self, request: ChatRequest) -> Wire:
         """How this request is sent and its answer read."""
+
+    async def _prepared(
+        self, request: ChatRequest, origin: Origin, deadline: Deadline
+    ) -> ChatRequest:
+        """The request as it will be sent, where the engine must be asked something first."""
+        return request
+
+    async def _check_served(self, served: str, origin: Origin, deadline: Deadline) -> None:
+        """Raises `EngineError` where `served` is certainly another model than `origin.model`.
+
+        It is asked before any of the answer is shown. A name that only looks different is no
+        error: the completion gets a flag.
+        """
 
     def _origin(self, model: str | None = None) -> Origin:
         return Origin(
@@ -67,10 +100,10 @@ class HttpEngine(Engine):
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         origin = self._origin(request.model)
         self._require_key(origin)
-        timeout_s = self.settings.timeout_s if request.timeout_s is None else request.timeout_s
-        deadline = Deadline(origin, timeout_s, request.cancel)
-        answer = Answer()
+        deadline = Deadline(origin, request.timeout_s, request.cancel)
+        answer = Answer(callable_tools(request), is_json=request.schema is not None)
         try:
+            request = await self._prepared(without_old_thinking(request), origin, deadline)
             wire = self._wire(request)
             encoded = wire.encode(request, origin)
             answer.flags.extend(encoded.flags)
@@ -79,11 +112,10 @@ class HttpEngine(Engine):
             ) as chunks:
                 async for chunk in chunks:
                     yield chunk
-            yield Chunk(
-                completion=conclude(
-                    answer, request, origin, locality=self.locality, total_ms=deadline.elapsed_ms
-                )
+            completion = conclude(
+                answer, request, origin, locality=self.locality, total_ms=deadline.elapsed_ms
             )
+            yield Chunk(completion=flagged(wire.finish(completion), request))
         finally:
             deadline.close()
 
@@ -91,15 +123,15 @@ class HttpEngine(Engine):
         self, wire: Wire, body: bytes, answer: Answer, origin: Origin, deadline: Deadline
     ) -> AsyncGenerator[Chunk, None]:
         """Fills `answer` from one request and yields what is new in it. Raises `EngineError`."""
-        response = await self._connection.post(wire.route, body, deadline, origin)
+        response = await self._post(wire, body, origin, deadline)
         try:
-            if response.status != 200:
-                raw = await read_at_most(response, _MAX_ERROR_BYTES, origin, deadline)
-                raise response_error(origin, response.status, response.headers, raw)
             reader = wire.reader(origin)
             async with aclosing(self._events(response, reader, answer, origin, deadline)) as events:
                 async for event in events:
+                    served = answer.served_model
                     chunk = answer.add(event)
+                    if answer.served_model not in (served, None, origin.model):
+                        await self._check_served(answer.served_model, origin, deadline)
                     if answer.first_token_ms is None and answer.has_begun:
                         answer.first_token_ms = deadline.elapsed_ms
                     if chunk is not None:
@@ -111,6 +143,21 @@ class HttpEngine(Engine):
         if chunk is not None:
             yield chunk
 
+    async def _post(
+        self, wire: Wire, body: bytes, origin: Origin, deadline: Deadline
+    ) -> aiohttp.ClientResponse:
+        """The response to one request, whose status is 200. Raises `EngineError`."""
+        response = await self._connection.post(
+            wire.route, body, deadline, origin, self.settings.timeout_s
+        )
+        if response.status == 200:
+            return response
+        try:
+            raw = await read_at_most(response, _MAX_ERROR_BYTES, origin, deadline)
+            raise response_error(origin, response.status, response.headers, raw)
+        finally:
+            response.close()
+
     async def _events(
         self,
         response: aiohttp.ClientResponse,
@@ -121,13 +168,15 @@ class HttpEngine(Engine):
     ) -> AsyncGenerator[JsonObject, None]:
         last_event_ms = deadline.elapsed_ms
         while not reader.is_done:
-            limit_s = None
+            # Before the first token the whole wait counts, for an engine may send signs of life
+            # while the request only stands in its queue.
+            limit_s, doing, since_ms = self.settings.timeout_s, _BEGINNING, 0.0
             if answer.has_begun:
-                silent_s = (deadline.elapsed_ms - last_event_ms) / 1000
-                limit_s = max(0.0, self.settings.stall_timeout_s - silent_s)
-            deadline.check(_READING)
+                limit_s, doing, since_ms = self.settings.stall_timeout_s, _READING, last_event_ms
+            deadline.check(doing)
+            silent_s = (deadline.elapsed_ms - since_ms) / 1000
             read = response.content.readany()
-            piece = await awaited(read, origin, deadline, _READING, limit_s)
+            piece = await awaited(read, origin, deadline, doing, limit_s, silent_s)
             events = reader.feed(piece) if piece else reader.close()
             for event in events:
                 last_event_ms = deadline.elapsed_ms
@@ -151,7 +200,7 @@ class HttpEngine(Engine):
 
     async def health(self, model: str | None = None, *, probe: bool = False) -> Health:
         origin = self._origin(model or self.settings.model or None)
-        return await check_health(
+        health = await check_health(
             self,
             self.profile,
             self._connection,
@@ -159,9 +208,15 @@ class HttpEngine(Engine):
             health_path=self.settings.health_path,
             probe=probe,
         )
+        if self._tunnel is None:
+            return health
+        return msgspec.structs.replace(health, tunnel=self._tunnel.level)
 
     async def list_models(self) -> list[ModelInfo]:
         return await fetch_models(self.profile, self._connection, self._origin())
+
+    async def version(self) -> str | None:
+        return await fetch_version(self.profile, self._connection)
 
     async def close(self) -> None:
         await self._connection.close()

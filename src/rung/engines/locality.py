@@ -11,8 +11,11 @@ from rung.chat import Locality
 def locality_of(base_url: str) -> Locality:
     """The locality of the host in `base_url`; whatever cannot be told to be near is `cloud`.
 
-    Names are not looked up: what a name means can change between the question and the call.
+    Names are not looked up: what a name means can change between the question and the call. A
+    machine where the user can log in by SSH is theirs: `lan`, wherever it stands.
     """
+    if base_url.startswith("ssh://"):
+        return "lan"
     try:
         host = (urlsplit(base_url).hostname or "").rstrip(".").lower()
     except ValueError:

@@ -2,23 +2,111 @@
 
 from __future__ import annotations
 
-from rung.chat import ChatRequest
+import aiohttp
+import msgspec
+
+from rung.chat import ChatRequest, Embeddings, EmbedRequest, JsonObject, Usage
+from rung.config.settings import EngineSettings
 from rung.engines.body import AnswerBody
-from rung.engines.failure import Origin
+from rung.engines.deadline import Deadline
+from rung.engines.embeddings import (
+    Vector,
+    add_usage,
+    check_dimensions,
+    embedding_bodies,
+    read_vectors,
+)
+from rung.engines.failure import Origin, not_the_api, refuses, reported_error, response_error
+from rung.engines.fields import as_object, as_text, decode
 from rung.engines.http_engine import HttpEngine
-from rung.engines.request import encode_body
+from rung.engines.request import encode_body, encoding
 from rung.engines.wire import Encoded, Wire
+from rung.errors import EngineError
+
+CHAT_ROUTE = "chat/completions"
 
 
 class OpenAICompatibleEngine(HttpEngine):
-    """`POST chat/completions`, in the dialect of the engine's profile."""
+    """`POST chat/completions` and `POST embeddings`, in the dialect of the engine's profile."""
 
     enforces_schema = True
     has_tools = True
     has_images = True
+    can_embed = True
+
+    def __init__(self, name: str, settings: EngineSettings) -> None:
+        super().__init__(name, settings)
+        self._takes_stream_options = True
 
     def _wire(self, request: ChatRequest) -> Wire:
-        return Wire(route="chat/completions", encode=self._encode, reader=AnswerBody)
+        route = self.settings.endpoint or CHAT_ROUTE
+        return Wire(route=route, encode=self._encode, reader=AnswerBody)
 
     def _encode(self, request: ChatRequest, origin: Origin) -> Encoded:
-        return Encoded(body=encode_body(request, self.profile.dialect, origin))
+        return Encoded(
+            body=encode_body(
+                request, self.profile.dialect, origin, asks_usage=self._takes_stream_options
+            )
+        )
+
+    async def _post(
+        self, wire: Wire, body: bytes, origin: Origin, deadline: Deadline
+    ) -> aiohttp.ClientResponse:
+        try:
+            return await super()._post(wire, body, origin, deadline)
+        except EngineError as error:
+            fields = as_object(decode(body))
+            if not (refuses(error, "stream_options") and fields.pop("stream_options", None)):
+                raise
+        self._takes_stream_options = False
+        return await super()._post(wire, msgspec.json.encode(fields), origin, deadline)
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """The vectors, asked for in batches; without any input nothing is asked."""
+        origin = self._origin(request.model)
+        self._require_key(origin)
+        timeout_s = self.settings.timeout_s if request.timeout_s is None else request.timeout_s
+        deadline = Deadline(origin, timeout_s, None)
+        vectors: list[Vector] = []
+        usage, served = Usage(tokens_in=0), None
+        try:
+            for body in embedding_bodies(request):
+                answer = await self._ask("POST", "embeddings", body, origin, deadline.remaining_s)
+                vectors += read_vectors(answer, len(body["input"]))
+                usage = add_usage(usage, answer)
+                served = as_text(answer.get("model")) or served
+            check_dimensions(vectors)
+        except ValueError as error:
+            raise origin.error(
+                "bad_output", f"the engine's embeddings are unusable: {error}"
+            ) from error
+        finally:
+            deadline.close()
+        return Embeddings(
+            vectors=tuple(vectors),
+            engine=self.name,
+            model=request.model,
+            served_model=served,
+            usage=usage,
+            total_ms=deadline.elapsed_ms,
+        )
+
+    async def _ask(
+        self,
+        method: str,
+        route: str,
+        body: JsonObject | None,
+        origin: Origin,
+        timeout_s: float | None,
+    ) -> JsonObject:
+        """The JSON object of a 200, empty for an empty body. Raises `EngineError`."""
+        with encoding(origin):
+            reply = await self._connection.ask(method, route, body, timeout_s)
+        if reply.status != 200:
+            raise response_error(origin, reply.status, reply.headers, reply.body)
+        answer = reply.json
+        if error := answer.get("error"):
+            raise reported_error(origin, error, status=reply.status)
+        if not answer and reply.body.strip():
+            raise not_the_api(origin, reply.body, reply.status)
+        return answer

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from rung.chat import JsonObject
 from rung.config.settings import EngineKind
+from rung.engines.cloud_listings import read_anthropic, read_openrouter
 from rung.engines.failure import is_html
 from rung.engines.fields import as_list, as_object, as_text, decode
 from rung.engines.listings import (
     Listing,
+    read_llama_server,
     read_lmstudio_v0,
     read_lmstudio_v1,
     read_ollama,
     read_openai,
+    read_vllm,
 )
 
 
@@ -35,10 +39,11 @@ class Dialect:
 
 
 class Reply(NamedTuple):
-    """A whole response of a route that is asked for health, not for an answer."""
+    """A whole response of a route that is asked for anything but an answer."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = MappingProxyType({})
 
     @property
     def json(self) -> JsonObject:
@@ -67,6 +72,7 @@ class Profile:
     liveness: tuple[Sign, ...]
     listings: tuple[Listing, ...]
     signs: tuple[Sign, ...] = ()
+    version_route: str = ""
     needs_key: bool = False
     keeps_connections: bool = True
     key_header: str = "Authorization"
@@ -165,12 +171,9 @@ PROFILES: Mapping[EngineKind, Profile] = {
             advice="start it with `ollama serve`",
             liveness=(Sign("/api/version", _says_version),),
             signs=(Sign("/", _greets_as_ollama), Sign("/api/version", _says_version)),
+            version_route="/api/version",
             listings=(Listing(routes=("/api/tags", "/api/ps"), read=read_ollama),),
-            dialect=Dialect(
-                schema_target="llamacpp",
-                think_on={"reasoning_effort": "medium"},
-                think_off={"reasoning_effort": "none"},
-            ),
+            dialect=Dialect(schema_target="llamacpp"),
         ),
         Profile(
             kind="vllm",
@@ -180,8 +183,15 @@ PROFILES: Mapping[EngineKind, Profile] = {
             advice="it may still be loading its model; start it with `vllm serve MODEL`",
             liveness=(Sign("/health", is_healthy),),
             signs=(Sign("/version", _says_version), Sign("/v1/models", _lists_as_vllm)),
-            listings=(_OPENAI_LISTING,),
-            dialect=Dialect(think_on=_THINKING, think_off=_NO_THINKING),
+            version_route="/version",
+            listings=(Listing(routes=("models", "/is_sleeping"), read=read_vllm),),
+            dialect=Dialect(
+                token_field="max_completion_tokens",  # noqa: S106
+                # Templates name the switch in two ways: Qwen and GLM one, Granite and DeepSeek the
+                # other; each ignores what it does not know.
+                think_on={"chat_template_kwargs": {"enable_thinking": True, "thinking": True}},
+                think_off={"chat_template_kwargs": {"enable_thinking": False, "thinking": False}},
+            ),
         ),
         Profile(
             kind="llamacpp",
@@ -193,8 +203,13 @@ PROFILES: Mapping[EngineKind, Profile] = {
             advice="start it with `llama-server -m MODEL.gguf`",
             liveness=(Sign("/health", _lives_as_llamacpp),),
             signs=(Sign("/health", _lives_as_llamacpp), Sign("/props", _describes_llamacpp)),
-            listings=(Listing(routes=("models", "/props"), read=read_openai),),
-            dialect=Dialect(schema_target="llamacpp", think_on=_THINKING, think_off=_NO_THINKING),
+            version_route="/props",
+            listings=(Listing(routes=("models", "/props"), read=read_llama_server),),
+            dialect=Dialect(
+                schema_target="llamacpp",
+                think_on=_THINKING,
+                think_off={**_NO_THINKING, "reasoning_effort": "none"},
+            ),
         ),
         Profile(
             kind="openrouter",
@@ -204,7 +219,7 @@ PROFILES: Mapping[EngineKind, Profile] = {
             advice="check the network connection",
             needs_key=True,
             liveness=(Sign("models", _speaks_api),),
-            listings=(_OPENAI_LISTING,),
+            listings=(Listing(routes=("models",), read=read_openrouter),),
             dialect=Dialect(
                 schema_target="openai",
                 think_on={"reasoning": {"enabled": True}},
@@ -212,6 +227,18 @@ PROFILES: Mapping[EngineKind, Profile] = {
                 # Without it a provider behind OpenRouter may drop the schema or the tools.
                 when_constrained={"provider": {"require_parameters": True}},
             ),
+        ),
+        Profile(
+            kind="anthropic",
+            title="Anthropic",
+            tool="anthropic",
+            base_url="https://api.anthropic.com/v1",
+            advice="check the network connection",
+            needs_key=True,
+            key_header="x-api-key",
+            headers={"anthropic-version": "2023-06-01"},
+            liveness=(Sign("models", _speaks_api),),
+            listings=(Listing(routes=("models?limit=1000",), read=read_anthropic),),
         ),
         Profile(
             kind="openai",
@@ -226,14 +253,20 @@ PROFILES: Mapping[EngineKind, Profile] = {
 }
 
 
-def profile_for(kind: EngineKind, base_url: str) -> Profile:
-    """The profile of an engine of `kind` at `base_url`.
+# OpenAI itself takes only `max_completion_tokens` on its newer models, and its own subset of JSON
+# Schema; the many servers that imitate it know `max_tokens`.
+OPENAI_DIALECT = Dialect(schema_target="openai", token_field="max_completion_tokens")  # noqa: S106
 
-    OpenAI itself takes only `max_completion_tokens` on its newer models, and its own subset of
-    JSON Schema; the many servers that imitate it know `max_tokens`.
-    """
+
+def is_openai_itself(kind: EngineKind, base_url: str) -> bool:
+    """Whether this is OpenAI's own server, not one of the many that imitate it."""
+    address = base_url or PROFILES[kind].base_url
+    return kind == "openai" and urlsplit(address).hostname == "api.openai.com"
+
+
+def profile_for(kind: EngineKind, base_url: str) -> Profile:
+    """The profile of an engine of `kind` at `base_url`."""
     profile = PROFILES[kind]
-    if kind == "openai" and urlsplit(base_url).hostname == "api.openai.com":
-        dialect = Dialect(schema_target="openai", token_field="max_completion_tokens")  # noqa: S106
-        return replace(profile, dialect=dialect, needs_key=True)
+    if is_openai_itself(kind, base_url):
+        return replace(profile, dialect=OPENAI_DIALECT, needs_key=True)
     return profile

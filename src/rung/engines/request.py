@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -13,12 +15,26 @@ from rung.engines.profiles import Dialect
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
-def encode_body(request: ChatRequest, dialect: Dialect, origin: Origin) -> bytes:
+def encode_body(
+    request: ChatRequest, dialect: Dialect, origin: Origin, *, asks_usage: bool = True
+) -> bytes:
     """The body as UTF-8 JSON. Raises `EngineError`, kind `bad_request`, for text that is not
     Unicode (a lone surrogate) and for endless nesting, and `SchemaError` for a bad schema.
+
+    `asks_usage` is false for a server that refuses `stream_options`.
     """
+    with encoding(origin):
+        body = build_body(request, dialect)
+        if not asks_usage:
+            del body["stream_options"]
+        return msgspec.json.encode(body)
+
+
+@contextmanager
+def encoding(origin: Origin) -> Generator[None]:
+    """Around the writing of JSON: what cannot be written is a `bad_request`."""
     try:
-        return msgspec.json.encode(build_body(request, dialect))
+        yield
     except UnicodeEncodeError as error:
         raise origin.error(
             "bad_request", f"the prompt is not valid Unicode text: {error.reason}"
@@ -30,8 +46,7 @@ def encode_body(request: ChatRequest, dialect: Dialect, origin: Origin) -> bytes
 def build_body(request: ChatRequest, dialect: Dialect) -> JsonObject:
     """The body as JSON-able values. It always asks for a stream: only that can be stopped."""
     body: JsonObject = {
-        "model": request.model,
-        "messages": [_message(message) for message in request.messages],
+        **prompt_fields(request, dialect),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -43,17 +58,26 @@ def build_body(request: ChatRequest, dialect: Dialect) -> JsonObject:
         "stop": list(request.stop) or None,
     }
     body.update({name: value for name, value in options.items() if value is not None})
-    if request.tools:
-        body["tools"] = [_tool(tool) for tool in request.tools]
-        if request.tool_choice is not None:
-            body["tool_choice"] = _tool_choice(request.tool_choice)
     if request.schema is not None:
         body["response_format"] = _response_format(request.schema, dialect, request.max_tokens)
     if request.schema is not None or request.tools:
         body.update(dialect.when_constrained)
-    if request.think is not None:
-        body.update(dialect.think_on if request.think else dialect.think_off)
     return body
+
+
+def prompt_fields(request: ChatRequest, dialect: Dialect) -> JsonObject:
+    """The fields that the chat template makes the prompt of; they are what is to be counted."""
+    fields: JsonObject = {
+        "model": request.model,
+        "messages": [_message(message) for message in request.messages],
+    }
+    if request.tools:
+        fields["tools"] = [_tool(tool) for tool in request.tools]
+        if request.tool_choice is not None:
+            fields["tool_choice"] = _tool_choice(request.tool_choice)
+    if request.think is not None:
+        fields.update(dialect.think_on if request.think else dialect.think_off)
+    return fields
 
 
 def _message(message: Message) -> JsonObject:

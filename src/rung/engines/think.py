@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from msgspec.structs import replace
+
+from rung.chat import ChatRequest, Message
+
 _CLOSER = {"<think>": "</think>", "<thinking>": "</thinking>", "[THINK]": "[/THINK]"}
 _TAGS = (*_CLOSER, *_CLOSER.values())
 
@@ -122,6 +126,25 @@ class ThinkSplitter:
         taken, self._held = self._held[:count], self._held[count:]
         self._last = taken[-1:] or self._last
         return taken
+
+
+def without_old_thinking(request: ChatRequest) -> ChatRequest:
+    """The request with what the model said in earlier turns, but not what it thought then.
+
+    Models are trained on conversations without old reasoning, and it fills the context window.
+    """
+    messages = tuple(map(_without_thinking, request.messages))
+    return request if messages == request.messages else replace(request, messages=messages)
+
+
+def _without_thinking(message: Message) -> Message:
+    if message.role != "assistant" or not any(tag in message.content for tag in _TAGS):
+        return message
+    splitter = ThinkSplitter()
+    text = ""
+    for split in (splitter.feed(message.content), splitter.finish()):
+        text = split.text if split.recant else text + split.text
+    return replace(message, content=text) if splitter.found else message
 
 
 def _partial_tag(text: str, tags: tuple[str, ...]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from rung.chat import ChatRequest, Flag, JsonObject
+from rung.chat import ChatRequest, Completion, Flag, JsonObject
 from rung.engines.failure import Origin
 
 
@@ -36,10 +36,18 @@ class Reader(Protocol):
         ...
 
 
+def _unchanged(completion: Completion) -> Completion:
+    return completion
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wire:
-    """A route (see `Connection`), its encoder, and a reader for each answer."""
+    """A route (see `Connection`), its encoder, and a reader for each answer.
+
+    `finish` adds to the whole answer what only this wire can tell of it.
+    """
 
     route: str
     encode: Callable[[ChatRequest, Origin], Encoded]
     reader: Callable[[Origin], Reader]
+    finish: Callable[[Completion], Completion] = _unchanged

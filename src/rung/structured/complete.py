@@ -85,6 +85,8 @@ def _with_costs_of(first: Completion, second: Completion) -> Completion:
     usage = Usage(
         tokens_in=_sum(one.tokens_in, two.tokens_in),
         tokens_cached=_sum(one.tokens_cached, two.tokens_cached),
+        tokens_cache_write=_sum(one.tokens_cache_write, two.tokens_cache_write),
+        tokens_cache_write_1h=_sum(one.tokens_cache_write_1h, two.tokens_cache_write_1h),
         tokens_out=_sum(one.tokens_out, two.tokens_out),
         tokens_reasoning=_sum(one.tokens_reasoning, two.tokens_reasoning),
         cost_usd=_sum(one.cost_usd, two.cost_usd),

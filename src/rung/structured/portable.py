@@ -56,7 +56,7 @@ class CompiledSchema:
 
 
 def compile_schema(schema: Schema, target: str, max_tokens: int | None = None) -> CompiledSchema:
-    """The form of `schema` that `target` ("llamacpp", "openai", "generic") enforces.
+    """The form of `schema` that `target` ("llamacpp", "openai", "anthropic", "generic") enforces.
 
     It has no references and no keyword that the target does not know. An answer under it is valid
     under the original, apart from what `relaxed` lists and from nulls that "openai" gives for

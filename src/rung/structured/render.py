@@ -77,12 +77,19 @@ def render(shape: Shape, target: Target, caps: Caps) -> Rendering:
 class _Renderer:
     def __init__(self, target: Target, caps: Caps) -> None:
         self.relaxed: list[str] = []
-        self.is_strict = target.is_strict
+        self.is_strict = target.is_closed
         self._target = target
         self._caps = caps
 
     def render(self, shape: Shape, pointer: str) -> tuple[JsonObject, float]:
         """The schema, and the characters of its longest answer."""
+        schema, characters = self._rendered(shape, pointer)
+        if refused := sorted(self._target.refused & schema.keys()):
+            self._relax(pointer, f"{', '.join(refused)}: not enforced by this engine")
+            schema = {name: value for name, value in schema.items() if name not in refused}
+        return schema, characters
+
+    def _rendered(self, shape: Shape, pointer: str) -> tuple[JsonObject, float]:
         match shape:
             case Anything():
                 self._relax(pointer, "any value: objects are not offered")

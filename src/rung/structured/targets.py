@@ -26,8 +26,12 @@ class Target:
     max_integer: float = float("inf")
     # Arrays may have a shape by position.
     has_tuples: bool = True
-    # Every property must be required, and the root must be a closed object ("strict").
+    # Every object must be closed and the root must be one, or strict mode is off.
+    is_closed: bool = False
+    # With that, every property must be required.
     is_strict: bool = False
+    # Keywords that it refuses, wherever they stand.
+    refused: frozenset[str] = frozenset()
     # The model is shown the schema, so descriptions are of use.
     has_notes: bool = False
 
@@ -62,7 +66,42 @@ TARGETS: dict[str, Target] = {
                 }
             ),
             has_tuples=False,
+            is_closed=True,
             is_strict=True,
+            has_notes=True,
+        ),
+        # Anthropic's structured outputs, which know no mode but the strict one.
+        Target(
+            name="anthropic",
+            has_lengths=False,
+            formats=frozenset(
+                {
+                    "date-time",
+                    "time",
+                    "date",
+                    "duration",
+                    "email",
+                    "hostname",
+                    "uri",
+                    "ipv4",
+                    "ipv6",
+                    "uuid",
+                }
+            ),
+            has_tuples=False,
+            is_closed=True,
+            refused=frozenset(
+                {
+                    "pattern",
+                    "minimum",
+                    "maximum",
+                    "exclusiveMinimum",
+                    "exclusiveMaximum",
+                    "multipleOf",
+                    "minItems",
+                    "maxItems",
+                }
+            ),
             has_notes=True,
         ),
         # Whatever enforces JSON Schema in some way: what all grammar engines have in common.

@@ -1,0 +1,111 @@
+"""LM Studio's own list of models, `GET /api/v1/models`: what each is called, can do and runs as."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rung.chat import JsonObject, LoadedModel, LoadOptions
+from rung.engines.fields import as_list, as_object, as_text, first_count
+
+_INSTANCE_NUMBER = re.compile(r":\d+$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """A model in memory. `context_tokens` is the window of each of its `slots`."""
+
+    id: str
+    context_tokens: int | None
+    slots: int | None
+
+    def suits(self, options: LoadOptions, max_context_tokens: int | None) -> bool:
+        """Whether it is loaded as `options` want; what LM Studio does not tell is taken to be so.
+
+        More than a model's own window cannot be had, so asking for more asks for that.
+        """
+        wanted = options.context_tokens
+        if wanted is not None and max_context_tokens is not None:
+            wanted = min(wanted, max_context_tokens)
+        return _agree(wanted, self.context_tokens) and _agree(options.slots, self.slots)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A model on disk. `reasoning` are the settings that its `reasoning` parameter takes."""
+
+    key: str
+    names: frozenset[str]
+    instances: tuple[Instance, ...]
+    size_bytes: int | None
+    max_context_tokens: int | None
+    reasoning: tuple[str, ...]
+
+    def loaded(self) -> list[LoadedModel]:
+        """Its instances. Their memory is that of the file, for LM Studio does not measure it."""
+        return [
+            LoadedModel(
+                model=self.key,
+                instance=instance.id,
+                context_tokens=instance.context_tokens,
+                slots=instance.slots,
+                memory_bytes=self.size_bytes,
+            )
+            for instance in self.instances
+        ]
+
+
+def read_entries(answer: JsonObject) -> list[Entry]:
+    """The models of the list; what is unknown or of the wrong type is left out."""
+    entries = (as_object(raw) for raw in as_list(answer.get("models")))
+    return [_entry(fields) for fields in entries if as_text(fields.get("key"))]
+
+
+def read_config(config: JsonObject, identifier: str) -> Instance:
+    """An instance from the `config` of the list, or the `load_config` of a load."""
+    return Instance(
+        id=identifier,
+        context_tokens=first_count(config.get("context_length")),
+        slots=first_count(config.get("parallel")),
+    )
+
+
+def find_entry(entries: Sequence[Entry], name: str) -> Entry | None:
+    """The model that `name` means, if that is certain.
+
+    A name is a key, `publisher/key`, `key@quantisation`, or the id of an instance, which is the
+    key, with `:2` and so on for further ones, or whatever `lms load --identifier` was given.
+    """
+    name = name.lower()
+    for form in (name, name.partition("@")[0], _INSTANCE_NUMBER.sub("", name)):
+        found = [entry for entry in entries if form in entry.names]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def _entry(fields: JsonObject) -> Entry:
+    key, publisher = as_text(fields["key"]), as_text(fields.get("publisher"))
+    raw_instances = (as_object(raw) for raw in as_list(fields.get("loaded_instances")))
+    instances = tuple(
+        read_config(as_object(raw.get("config")), as_text(raw.get("id")))
+        for raw in raw_instances
+        if as_text(raw.get("id"))
+    )
+    variants = (as_text(raw) for raw in as_list(fields.get("variants")))
+    names = (key, f"{publisher}/{key}", *variants, *(instance.id for instance in instances))
+    reasoning = as_object(as_object(fields.get("capabilities")).get("reasoning"))
+    options = (as_text(raw) for raw in as_list(reasoning.get("allowed_options")))
+    return Entry(
+        key=key,
+        names=frozenset(name.lower() for name in names if name),
+        instances=instances,
+        size_bytes=first_count(fields.get("size_bytes")),
+        max_context_tokens=first_count(fields.get("max_context_length")),
+        reasoning=tuple(filter(None, options)),
+    )
+
+
+def _agree(wanted: int | None, there: int | None) -> bool:
+    return wanted is None or there is None or wanted == there
