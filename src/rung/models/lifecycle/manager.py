@@ -1,0 +1,263 @@
+"""`ModelManager`: who wants to use a model takes a lease of it; loading and evicting follows."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from rung.chat import Cancellation, LoadedModel, LoadOptions
+from rung.config.settings import Settings
+from rung.engines.base import Engine
+from rung.engines.deadline import Deadline
+from rung.engines.failure import Origin
+from rung.errors import EngineError, EngineErrorKind
+from rung.ledger.rows import AuditRow
+from rung.models.footprint import Footprint
+from rung.models.lifecycle.journal import Journal
+from rung.models.lifecycle.lease import Lease
+from rung.models.lifecycle.looking import OTHERS_TIMEOUT_S, Looking
+from rung.models.lifecycle.memory import Available
+from rung.models.lifecycle.options import resolve
+from rung.models.lifecycle.owner import Owner
+from rung.models.lifecycle.requests import Request, Unloading
+from rung.models.lifecycle.state import Key, Waiter
+from rung.models.lifecycle.status import ModelStatus, statuses
+from rung.models.lifecycle.work import EngineWork, Message
+from rung.models.measured import Measurements
+from rung.models.memory import available_memory_bytes
+
+# Failures after which the model may not be where it was.
+_MAY_BE_GONE: frozenset[EngineErrorKind] = frozenset(
+    {"unreachable", "model_missing", "model_not_loaded", "out_of_memory", "server_error"}
+)
+
+
+class ModelManager:
+    """Leases of models on engines that can load, and slots of those that cannot.
+
+    `engines` are those that may hold models in this machine's memory before they are first used.
+    `record` takes one audit row per load and unload.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        measured: Measurements,
+        *,
+        footprint: Footprint,
+        record: Callable[[AuditRow], None],
+        available: Available = available_memory_bytes,
+        engines: Iterable[Engine] = (),
+    ) -> None:
+        self._settings = settings
+        self._footprint = footprint
+        self._work = EngineWork(self._tell)
+        journal = Journal(measured, record)
+        self._owner = Owner(settings, self._work, journal, footprint, available)
+        self._engines = tuple(engines)
+        self._looking = Looking(settings, self._owner, self._work, self._engines)
+        self._tickets = itertools.count(1)
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._mailbox: asyncio.Queue[Message] = asyncio.Queue()
+        self._running: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    @asynccontextmanager
+    async def lease(
+        self,
+        engine: Engine,
+        model: str,
+        options: LoadOptions,
+        *,
+        timeout_s: float | None = None,
+        cancel: Cancellation | None = None,
+    ) -> AsyncGenerator[Lease]:
+        """The model, loaded, for as long as the context lasts. Raises `EngineError`.
+
+        An option that is `None` is left as it is while the model is loaded, and to the settings
+        and the engine when it is not. Two leases in one another can wait for each other for ever,
+        if their models do not fit together: end one before the next.
+        """
+        origin = Origin(engine=engine.name, base_url="", model=model)
+        deadline = Deadline(origin, timeout_s, cancel)
+        if not engine.can_load:
+            async with self._slot(engine, deadline) as lease:
+                yield lease
+            return
+        async with self._hold(self._request(engine, model, options), deadline) as lease:
+            yield lease
+
+    async def load(
+        self,
+        engine: Engine,
+        model: str,
+        options: LoadOptions,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> LoadedModel:
+        """Load the model and keep it until it is unloaded or evicted. Raises `EngineError`."""
+        if not engine.can_load:
+            return await engine.load(model, options, on_progress)  # says that it cannot
+        request = self._request(engine, model, options)
+        request.is_explicit, request.on_progress = True, on_progress
+        deadline = Deadline(Origin(engine=engine.name, base_url="", model=model), None, None)
+        async with self._hold(request, deadline) as lease:
+            return lease.loaded or LoadedModel(model=model)
+
+    async def unload(self, engine: Engine, model: str, *, force: bool = False) -> bool:
+        """Unload the model once its leases have ended, or now. Whether it was loaded.
+
+        Who asks for it meanwhile has it loaded again afterwards. Raises `EngineError`.
+        """
+        if not engine.can_load:
+            await engine.unload(model)  # says that it cannot
+        key = Key(engine.name, model)
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        asked = Unloading(ticket=next(self._tickets), done=done)
+        ask = partial(self._unload, key, asked, force)
+        self._check_open(key)
+        self._tell(partial(self._looking.look_first, engine, ask))
+        try:
+            return await done
+        except asyncio.CancelledError:
+            self._tell(partial(self._owner.keep, key, asked))
+            raise
+
+    def snapshot(self) -> list[ModelStatus]:
+        """What is in memory, moves, or is waited for, as far as it is known now."""
+        return statuses(self._owner.residents, (request.key for request in self._owner.requests))
+
+    async def survey(self) -> tuple[list[ModelStatus], dict[str, EngineError]]:
+        """What all engines have in memory now, and those that did not say it in a second."""
+        asked: list[asyncio.Future[EngineError | None]] = []
+        for engine in self._engines:
+            if engine.can_load:
+                asked.append(asyncio.get_running_loop().create_future())
+                then = partial(_answered, asked[-1])
+                self._tell(partial(self._looking.look_first, engine, then, OTHERS_TIMEOUT_S))
+        failures = [error for error in await asyncio.gather(*asked) if error is not None]
+        return self.snapshot(), {error.engine: error for error in failures}
+
+    async def close(self) -> None:
+        """End what waits and what loads. What is loaded is for its engine to give back."""
+        self._is_closed = True
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        await self._work.close()
+        self._owner.close(EngineError("cancelled", "Rung is closing", engine="rung"))
+
+    def _request(self, engine: Engine, model: str, wanted: LoadOptions) -> Request:
+        if not engine.obeys_options:
+            wanted = LoadOptions(is_embedding=wanted.is_embedding)
+        options = resolve(self._settings, engine, model, wanted)
+        return Request(
+            waiter=Waiter(
+                ticket=next(self._tickets),
+                key=Key(engine.name, model),
+                wanted=wanted,
+                needs_bytes=self._footprint(engine, model, options),
+                arrived_at=time.monotonic(),
+            ),
+            engine=engine,
+            options=options,
+            lease=asyncio.get_running_loop().create_future(),
+        )
+
+    @asynccontextmanager
+    async def _hold(self, request: Request, deadline: Deadline) -> AsyncGenerator[Lease]:
+        leave = partial(self._leave, request)
+        try:
+            self._check_open(request.key)
+            deadline.check("the call waited for its model")
+            self._tell(partial(self._ask, request))
+            try:
+                lease = await deadline.wait(request.lease, "the call waited for its model")
+            except BaseException:
+                self._tell(leave)
+                raise
+        finally:
+            deadline.close()
+        try:
+            yield lease
+        except EngineError as error:
+            if error.kind in _MAY_BE_GONE:
+                self._tell(partial(self._looking.forget, request.key.engine))
+            raise
+        finally:
+            self._tell(leave)
+
+    @asynccontextmanager
+    async def _slot(self, engine: Engine, deadline: Deadline) -> AsyncGenerator[Lease]:
+        """One of the calls that an engine takes at a time, where the user bounds them."""
+        configured = self._settings.engines.get(engine.name)
+        try:
+            deadline.check("the call waited for a slot")
+            slot = None
+            if configured is not None and configured.slots:
+                slot = self._slots.setdefault(engine.name, asyncio.Semaphore(configured.slots))
+                await deadline.wait(slot.acquire(), "the call waited for a slot")
+            queue_ms = deadline.elapsed_ms
+        finally:
+            deadline.close()
+        try:
+            yield Lease(queue_ms=queue_ms)
+        finally:
+            if slot is not None:
+                slot.release()
+
+    def _ask(self, request: Request) -> None:
+        self._owner.ask(request)
+        self._looking.before(request)
+
+    def _unload(
+        self, key: Key, asked: Unloading, force: bool, _failure: EngineError | None
+    ) -> None:
+        # An engine that could not say what it holds says more clearly why it cannot unload.
+        self._owner.unload(key, asked, force=force)
+
+    def _leave(self, request: Request) -> None:
+        left = self._owner.leave(request.ticket)
+        if left is not None and left.is_unused:
+            self._looking.after(request.engine)
+
+    def _check_open(self, key: Key) -> None:
+        if self._is_closed:
+            raise EngineError("cancelled", "Rung is closing", engine=key.engine, model=key.model)
+
+    def _tell(self, message: Message) -> None:
+        self._mailbox.put_nowait(message)
+        if self._running is None and not self._is_closed:
+            self._running = asyncio.create_task(self._run())
+            self._running.add_done_callback(self._ended)
+
+    async def _run(self) -> None:
+        """The owner's task: nobody else changes the state."""
+        while True:
+            next_expiry = self._owner.residents.next_expiry()
+            wait_s = None if next_expiry is None else max(0.0, next_expiry - time.monotonic())
+            message: Message | None = None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    message = await self._mailbox.get()
+            if message is not None:
+                message()
+            while not self._mailbox.empty():
+                self._mailbox.get_nowait()()
+            self._owner.settle()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A fault of the owner fails everybody who waits, rather than let them wait for ever."""
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            self._is_closed = True
+            message = f"the model manager failed: {type(fault).__name__}: {fault}"
+            self._owner.close(EngineError("server_error", message, engine="rung"))
+
+
+def _answered(done: asyncio.Future[EngineError | None], failure: EngineError | None) -> None:
+    if not done.done():
+        done.set_result(failure)
