@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rung.models.pull import pull
 from rung.models.store import ModelStore
+from tests.pulling import pulled
 
 STARTER = "smollm2-135m"
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "models"
@@ -22,7 +22,7 @@ def starter_models_dir() -> Path:
     its own because a loop may be running here.
     """
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, pull(STARTER, ModelStore(CACHE), lambda _: None)).result()
+        pool.submit(asyncio.run, pulled(STARTER, ModelStore(CACHE))).result()
     return CACHE
 
 

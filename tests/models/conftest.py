@@ -12,6 +12,7 @@ import pytest
 from rung.models.catalogue import CatalogueModel
 from rung.models.store import ModelStore
 from tests.models.builders import build_wheel, entry_for, gguf_bytes
+from tests.models.hub import hub  # noqa: F401
 from tests.models.package_index import PackageIndex, serving
 
 

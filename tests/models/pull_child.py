@@ -1,7 +1,9 @@
 """A process that pulls a model, for tests that kill it, race it or take its disk away.
 
-`pull_child.py MODELS_DIR ENTRY_JSON [FILL_AT_PHASE]`: prints one JSON line per progress, then one
-with `error` (or null), `installed` (the path) and `files` (what is in the folder afterwards).
+`python -m tests.models.pull_child MODELS_DIR ENTRY_JSON [FILL_AT_PHASE [HUB_URL]]` prints one JSON
+line per update, then one with `error` (or null), `installed` (the path), `files` (what is in the
+folder) and, after a failure, the `states` of its jobs. From a hub it resumes after a failure, when
+the disk has space again.
 """
 
 from __future__ import annotations
@@ -16,9 +18,13 @@ import msgspec
 
 from rung.errors import ModelError
 from rung.models.catalogue import CatalogueModel
-from rung.models.progress import PullProgress
-from rung.models.pull import pull
+from rung.models.downloads import Job
+from rung.models.downloads.job import shown
 from rung.models.store import ModelStore
+from tests.pulling import downloads
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = (sys.executable, "-m", "tests.models.pull_child")
 
 
 def fill_disk(folder: Path) -> None:
@@ -33,21 +39,32 @@ def fill_disk(folder: Path) -> None:
     os.close(fd)
 
 
-def main(models_dir: Path, entry_file: Path, fill_at: str = "") -> None:
+def main(models_dir: Path, entry_file: Path, fill_at: str = "", hub_url: str = "") -> None:
     entry = msgspec.json.decode(entry_file.read_bytes(), type=CatalogueModel)
+    filler = models_dir.parent / "filler"
 
-    def on_progress(progress: PullProgress) -> None:
-        if progress.phase == fill_at and not (models_dir.parent / "filler").exists():
+    def on_update(job: Job) -> None:
+        if job.phase == fill_at and not filler.exists():
             fill_disk(models_dir.parent)
-        print(msgspec.json.encode(progress).decode(), flush=True)
+        print(msgspec.json.encode(shown(job)).decode(), flush=True)
 
-    error, installed = None, None
-    try:
-        installed = str(asyncio.run(pull(entry, ModelStore(models_dir), on_progress)).path)
-    except ModelError as failure:
-        error = str(failure)
+    async def pull() -> dict[str, object]:
+        here = downloads(ModelStore(models_dir), hub_url)
+        try:
+            return {"error": None, "installed": (await here.pull(entry, on_update)).path}
+        except ModelError as error:
+            failure = str(error)
+            left = sorted(str(path.relative_to(models_dir)) for path in models_dir.rglob("*"))
+            state = [job.state for job in await here.list()]
+        end = {"error": failure, "installed": None, "files": left, "states": state}
+        if not hub_url:
+            return end
+        filler.unlink()
+        return {**end, "installed": (await here.resume(entry.id)).path}
+
+    end = asyncio.run(pull())
     files = sorted(str(path.relative_to(models_dir)) for path in models_dir.rglob("*"))
-    print(json.dumps({"error": error, "installed": installed, "files": files}), flush=True)
+    print(json.dumps({"files": files, **end}), flush=True)
 
 
 if __name__ == "__main__":

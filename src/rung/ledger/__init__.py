@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rung.ledger.rows import AttemptRow as AttemptRow
     from rung.ledger.rows import AuditRow as AuditRow
     from rung.ledger.rows import CallRow as CallRow
+    from rung.ledger.rows import DownloadRow as DownloadRow
+    from rung.ledger.rows import InstallRow as InstallRow
     from rung.ledger.rows import ReviewItem as ReviewItem
     from rung.ledger.rows import TaskRow as TaskRow
 
@@ -25,6 +27,8 @@ _HOME = {
     "AttemptRow": "rung.ledger.rows",
     "AuditRow": "rung.ledger.rows",
     "CallRow": "rung.ledger.rows",
+    "DownloadRow": "rung.ledger.rows",
+    "InstallRow": "rung.ledger.rows",
     "Ledger": "rung.ledger.ledger",
     "LedgerHealth": "rung.ledger.reports",
     "ModelSummary": "rung.ledger.reports",
@@ -39,6 +43,8 @@ __all__ = [
     "AttemptRow",
     "AuditRow",
     "CallRow",
+    "DownloadRow",
+    "InstallRow",
     "Ledger",
     "LedgerHealth",
     "ModelSummary",

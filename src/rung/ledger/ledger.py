@@ -24,6 +24,8 @@ from rung.ledger.rows import (
     AuditRow,
     CallRow,
     Decision,
+    DownloadRow,
+    InstallRow,
     ReviewItem,
     ReviewState,
     Row,
@@ -31,7 +33,7 @@ from rung.ledger.rows import (
     now,
 )
 from rung.ledger.store import Store, describe
-from rung.ledger.tables import attempt
+from rung.ledger.tables import attempt, model_install
 from rung.ledger.threads import off_loop
 from rung.ledger.writer import Writer
 
@@ -120,6 +122,16 @@ class Ledger:
     async def audit(self, limit: int = 50) -> list[AuditRow]:
         """Newest first."""
         return await self._read(lambda connection: newest(connection, AuditRow, limit), [])
+
+    async def downloads(self, limit: int = 50) -> list[DownloadRow]:
+        """The last that were begun, newest first; whoever runs them."""
+        return await self._read(lambda connection: newest(connection, DownloadRow, limit), [])
+
+    async def installs(self) -> list[InstallRow]:
+        """What is installed where, of all hosts that share this ledger; what was removed is not."""
+        query = table_rows(InstallRow).where(model_install.c.removed_at.is_(None))
+        query = query.order_by(model_install.c.place)
+        return await self._read(lambda connection: read_rows(connection, InstallRow, query), [])
 
     async def attempts(self, task_id: str) -> list[AttemptRow]:
         """One task's attempts, in their order."""

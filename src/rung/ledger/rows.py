@@ -16,6 +16,7 @@ from rung.chat import JsonObject, Locality
 
 CallStatus = Literal["ok", "error"]
 ReviewState = Literal["open", "approved", "rejected", "skipped"]
+DownloadState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 Decision = Literal["approved", "rejected", "skipped"]
 
 
@@ -128,5 +129,48 @@ class ReviewItem(msgspec.Struct, frozen=True, kw_only=True):
     id: int | None = None
 
 
-Row = CallRow | AttemptRow | TaskRow | AuditRow | ReviewItem
+class DownloadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One download (`download_job`). A newer row of the same `job_id` takes the older one's place.
+
+    Whether a running one still has its owner is not known here: see `rung.models.downloads`.
+    """
+
+    job_id: str
+    model: str
+    source: str
+    state: DownloadState
+    done_bytes: int = 0
+    total_bytes: int | None = None
+    bytes_per_s: float | None = None
+    error: str = ""
+    models_dir: str
+    owner_host: str
+    owner_pid: int
+    owner_since: datetime
+    created_at: datetime = msgspec.field(default_factory=now)
+    updated_at: datetime = msgspec.field(default_factory=now)
+    finished_at: datetime | None = None
+    id: int | None = None
+
+
+class InstallRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is installed where (`model_install`): one row for each path of each host.
+
+    `removed_at` is set once the model was removed.
+    """
+
+    place: str  # host:path, the row's key
+    model: str
+    host: str
+    path: str
+    source: str
+    sha256: str
+    size_bytes: int
+    installed_at: datetime = msgspec.field(default_factory=now)
+    updated_at: datetime = msgspec.field(default_factory=now)
+    removed_at: datetime | None = None
+    id: int | None = None
+
+
+Row = CallRow | AttemptRow | TaskRow | AuditRow | ReviewItem | DownloadRow | InstallRow
 Json = dict[str, Any] | list[Any]

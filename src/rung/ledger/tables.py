@@ -27,7 +27,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import JSON
 
-from rung.ledger.rows import AttemptRow, AuditRow, CallRow, ReviewItem, Row, TaskRow
+from rung.ledger.rows import (
+    AttemptRow,
+    AuditRow,
+    CallRow,
+    DownloadRow,
+    InstallRow,
+    ReviewItem,
+    Row,
+    TaskRow,
+)
 
 SCHEMA = "control"
 
@@ -176,10 +185,55 @@ review_item = Table(
     Index(None, "state"),
 )
 
+download_job = Table(
+    "download_job",
+    metadata,
+    _id(),
+    Column("job_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("done_bytes", BigInteger, nullable=False),
+    Column("total_bytes", BigInteger),
+    Column("bytes_per_s", Double),
+    Column("error", Text, nullable=False),
+    Column("models_dir", Text, nullable=False),
+    Column("owner_host", Text, nullable=False),
+    Column("owner_pid", BigInteger, nullable=False),
+    Column("owner_since", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Index(None, "job_id", unique=True),
+)
+
+model_install = Table(
+    "model_install",
+    metadata,
+    _id(),
+    Column("place", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("installed_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("removed_at", UtcDateTime),
+    Index(None, "place", unique=True),
+)
+
 TABLE_OF: Mapping[type[Row], Table] = {
     CallRow: agent_run,
     AttemptRow: attempt,
     TaskRow: task_log,
     AuditRow: audit_event,
     ReviewItem: review_item,
+    DownloadRow: download_job,
+    InstallRow: model_install,
 }
+
+# Tables that hold the newest state of something, by what tells its rows apart; a row replaces the
+# one with the same key unless that one was updated later. All others only ever grow.
+STATE_KEYS: Mapping[Table, str] = {download_job: "job_id", model_install: "place"}

@@ -57,7 +57,25 @@ class FileSource(
         return f"file {self.path}"
 
 
-Source = PackageSource | FileSource
+class HubSource(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="kind",
+    tag="hub",
+    forbid_unknown_fields=True,
+):
+    """A gguf of a repository on the Hugging Face hub, as it is at one commit."""
+
+    repo: str
+    path: str
+    revision: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{40}$")]
+
+    def __str__(self) -> str:
+        return f"hf:{self.repo}/{self.path}@{self.revision}"
+
+
+Source = PackageSource | FileSource | HubSource
 
 
 class CatalogueModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,6 +138,19 @@ def find_model(model_id: str) -> CatalogueModel:
     if validate_id(model_id) not in known:
         raise ModelError(f"no model {model_id!r} in the catalogue; known: {', '.join(known)}")
     return known[model_id]
+
+
+def is_same_origin(one: Source, other: Source) -> bool:
+    """Whether both are one model's weights, perhaps in two versions."""
+    match one, other:
+        case PackageSource(), PackageSource():
+            return (one.package, one.member) == (other.package, other.member)
+        case HubSource(), HubSource():
+            return (one.repo, one.path) == (other.repo, other.path)
+        case FileSource(), FileSource():
+            return one.path == other.path
+        case _:
+            return False
 
 
 def id_from_file_name(path: Path) -> str:

@@ -6,63 +6,31 @@ here, before it is asked. Format: https://github.com/ggml-org/ggml/blob/master/d
 
 from __future__ import annotations
 
-import math
+import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import msgspec
 
 from rung.errors import ModelError
-from rung.models.gguf_types import ARRAY, BLOCKS, FILE_TYPES, SCALARS, STRING
+from rung.models.gguf_shape import GgufMetadata, Metadata, Scalar, Tensor, described, integers
+from rung.models.gguf_types import ARRAY, SCALARS, STRING
 
 _MAX_KEYS = 65_536
 _MAX_TENSORS = 1_000_000
 _MAX_DIMENSIONS = 4
-_MAX_KEPT_ARRAY = 4_096  # per-layer numbers are kept; vocabularies are skipped
+_MAX_LAYERS = 4_096
+_MAX_KEPT_ARRAY = _MAX_LAYERS  # per-layer numbers are kept; vocabularies are skipped
 _MAX_NAME = 65_535
 _MAX_TEXT = 1 << 24
-
-Scalar = int | float | bool | str
-Metadata = Mapping[str, Scalar | tuple[int | float | bool, ...]]
-
-
-class GgufMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """A model's shape. `kv_heads` has one number per layer; zero where a layer keeps no KV cache.
-
-    `context_tokens` is what the model was trained on; `None` where the file does not say.
-    `parts` is the number of files that the model is split into.
-    """
-
-    architecture: str
-    name: str
-    quantization: str
-    parameters: int
-    size_bytes: int
-    context_tokens: int | None
-    layers: int
-    kv_heads: tuple[int, ...]
-    key_length: int
-    value_length: int
-    parts: int = 1
+_PART = re.compile(r"-00001-of-(\d{5})\.gguf$")
 
 
 class _DamagedError(Exception):
     """What is wrong with the file, in words that follow its name."""
-
-
-class _Tensor(msgspec.Struct, frozen=True):
-    name: str
-    values: int
-    kind: int
-    offset: int
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes in the file; of an unknown type at least none."""
-        per_block, block_bytes = BLOCKS.get(self.kind, (1, 0))
-        return -(-self.values // per_block) * block_bytes
 
 
 def check_gguf(path: Path) -> GgufMetadata:
@@ -78,6 +46,29 @@ def check_gguf(path: Path) -> GgufMetadata:
         raise ModelError(f"{path} {damage}; fetch it again") from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def read_gguf(path: Path) -> GgufMetadata:
+    """The shape of a whole model: of all its files, where it is split (`X-00001-of-00003.gguf`).
+
+    Raises ModelError as `check_gguf`, for any of them.
+    """
+    first = check_gguf(path)
+    split = _PART.search(path.name)
+    if first.parts == 1 or split is None:
+        return first
+    stem = path.name[: split.start()]
+    others = [
+        check_gguf(path.with_name(f"{stem}-{part:05}-of-{split[1]}.gguf"))
+        for part in range(2, first.parts + 1)
+    ]
+    return msgspec.structs.replace(
+        first,
+        parameters=first.parameters + sum(part.parameters for part in others),
+        size_bytes=first.size_bytes + sum(part.size_bytes for part in others),
+        projector_bytes=first.projector_bytes + sum(part.projector_bytes for part in others),
+        matrix_bytes=sum((Counter(part.matrix_bytes) for part in (first, *others)), Counter[str]()),
+    )
 
 
 class _Reader:
@@ -159,19 +150,25 @@ def _check(reader: _Reader) -> GgufMetadata:
     metadata = {reader.text("a key", _MAX_NAME): reader.value() for _ in range(key_count)}
     tensors = [_tensor(reader) for _ in range(tensor_count)]
     _check_extent(reader, metadata, tensors)
-    return _described(metadata, tensors, reader.size_bytes)
+    architecture = metadata.get("general.architecture")
+    if not isinstance(architecture, str) or not architecture:
+        raise _DamagedError("is not a model: it names no architecture")
+    layers = max(integers(metadata.get(f"{architecture}.block_count")), default=0)
+    if layers > _MAX_LAYERS:
+        raise _DamagedError(f"is damaged: it claims {layers} layers")
+    return described(architecture, metadata, tensors, reader.size_bytes)
 
 
-def _tensor(reader: _Reader) -> _Tensor:
+def _tensor(reader: _Reader) -> Tensor:
     name = reader.text("a tensor's name", _MAX_NAME)
-    dimensions = reader.number("I")
-    if dimensions > _MAX_DIMENSIONS:
-        raise _DamagedError(f"is damaged: tensor {name!r} claims {dimensions} dimensions")
-    values = math.prod(reader.number("Q") for _ in range(dimensions))
-    return _Tensor(name, values, reader.number("I"), reader.number("Q"))
+    count = reader.number("I")
+    if count > _MAX_DIMENSIONS:
+        raise _DamagedError(f"is damaged: tensor {name!r} claims {count} dimensions")
+    dimensions = tuple(reader.number("Q") for _ in range(count))
+    return Tensor(name, dimensions, reader.number("I"), reader.number("Q"))
 
 
-def _check_extent(reader: _Reader, metadata: Metadata, tensors: Sequence[_Tensor]) -> None:
+def _check_extent(reader: _Reader, metadata: Metadata, tensors: Sequence[Tensor]) -> None:
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment < 1:
         raise _DamagedError(f"is damaged: it claims an alignment of {alignment}")
@@ -183,40 +180,3 @@ def _check_extent(reader: _Reader, metadata: Metadata, tensors: Sequence[_Tensor
                 f"is truncated: tensor {tensor.name!r} ends at byte {end}, "
                 f"the file at byte {reader.size_bytes}"
             )
-
-
-def _described(metadata: Metadata, tensors: Sequence[_Tensor], size_bytes: int) -> GgufMetadata:
-    architecture = metadata.get("general.architecture")
-    if not isinstance(architecture, str) or not architecture:
-        raise _DamagedError("is not a model: it names no architecture")
-
-    def number(key: str) -> int:
-        return max(_integers(metadata.get(f"{architecture}.{key}")), default=0)
-
-    layers, heads = number("block_count"), number("attention.head_count")
-    if layers > _MAX_KEPT_ARRAY:
-        raise _DamagedError(f"is damaged: it claims {layers} layers")
-    kv_heads = _integers(metadata.get(f"{architecture}.attention.head_count_kv")) or (heads,)
-    head_length = number("embedding_length") // heads if heads else 0
-    name = metadata.get("general.name")
-    file_type = metadata.get("general.file_type")
-    parts = _integers(metadata.get("split.count"))
-    return GgufMetadata(
-        architecture=architecture,
-        name=name if isinstance(name, str) else "",
-        quantization=FILE_TYPES.get(file_type, "") if isinstance(file_type, int) else "",
-        parameters=sum(tensor.values for tensor in tensors),
-        size_bytes=size_bytes,
-        context_tokens=number("context_length") or None,
-        layers=layers,
-        kv_heads=kv_heads[:layers] if len(kv_heads) > 1 else kv_heads * layers,
-        key_length=number("attention.key_length") or head_length,
-        value_length=number("attention.value_length") or head_length,
-        parts=max(parts, default=1),
-    )
-
-
-def _integers(found: Scalar | tuple[int | float | bool, ...] | None) -> tuple[int, ...]:
-    """The whole numbers of a value that may be one for all layers, or a list of one per layer."""
-    items = found if isinstance(found, tuple) else (found,)
-    return tuple(max(0, item) for item in items if isinstance(item, int))

@@ -58,6 +58,18 @@ BLOCKS: Mapping[int, tuple[int, int]] = {
     41: (128, 18),  # Q1_0
 }
 
+# The tensor types that some CPU's kernels want in another layout (ggml-cpu/repack.cpp).
+REPACKED_TYPES: Mapping[int, str] = {
+    2: "Q4_0",
+    8: "Q8_0",
+    10: "Q2_K",
+    12: "Q4_K",
+    13: "Q5_K",
+    14: "Q6_K",
+    20: "IQ4_NL",
+    39: "MXFP4",
+}
+
 # `general.file_type` -> the name that people use for the quantisation.
 FILE_TYPES: Mapping[int, str] = {
     0: "F32",

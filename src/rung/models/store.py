@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,10 @@ from rung.models.progress import Meter, in_thread
 
 _MANIFEST = "model.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class NoSpaceError(ModelError):
+    """The disk of the models folder is, or would become, full."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +99,10 @@ class ModelStore:
         return model
 
     def remove(self, model_id: str) -> None:
-        """Delete the model. Raises ModelError when there is none, or while it is being pulled."""
+        """Delete the model. Raises ModelError when there is none, or while it is being pulled.
+
+        A file that it was linked from keeps its bytes: only the store's name for them goes.
+        """
         folder = self.models_dir / validate_id(model_id)
         with self.errors():
             if not folder.is_dir():
@@ -117,22 +124,13 @@ class ModelStore:
         """Where a pull puts its unfinished files: on the store's disk, so that they can move."""
         return self.models_dir / f".{validate_id(model_id)}.part"
 
-    def sweep(self) -> None:
-        """Delete what killed pulls left behind. Folders of pulls under way are locked and stay."""
-        for folder in self.models_dir.glob(".*.part"):
-            lock = FileLock(folder.with_suffix(".lock"))
-            # Another user's leftovers in a shared folder are not ours to delete.
-            with suppress(PermissionError):
-                if lock.acquire():
-                    try:
-                        shutil.rmtree(folder)
-                    finally:
-                        lock.release()
-
     def install(
         self, model_id: str, gguf: Path, file: FileName, sha256: str, source: Source
     ) -> InstalledModel:
-        """Move a finished gguf into place, then write the manifest. The caller holds the lock."""
+        """Move a finished gguf into place, then write the manifest. The caller holds the lock.
+
+        An older file is replaced by name and never written to: it may be a link to the user's own.
+        """
         folder = self.models_dir / validate_id(model_id)
         manifest = Manifest(
             file=file,
@@ -172,10 +170,10 @@ class ModelStore:
                 "RUNG_MODELS_DIR"
             ) from error
 
-    def disk_full(self, needed_bytes: int | None = None) -> ModelError:
+    def disk_full(self, needed_bytes: int | None = None) -> NoSpaceError:
         """The error for a disk that is, or would become, full."""
         needed = f"{needed_bytes:,} bytes are needed, " if needed_bytes else ""
-        return ModelError(
+        return NoSpaceError(
             f"no space left for the models folder {self.models_dir}: {needed}"
             f"{self.free_bytes():,} are free; nothing was installed. Free some, or name another "
             "folder with `models_dir` in rung.toml or RUNG_MODELS_DIR"
@@ -225,9 +223,10 @@ def _problem(model_id: str, manifest: Manifest, gguf: Path) -> str:
 
 
 def _mend(model_id: str, source: Source | None) -> str:
+    mend = f"repair it with `rung models pull {model_id}`"
     if isinstance(source, FileSource):
-        return f"remove it with `rung models rm {model_id}` and add {source.path} again"
-    return f"repair it with `rung models pull {model_id}`"
+        return f"{mend} while {source.path} is there, or remove it with `rung models rm {model_id}`"
+    return mend
 
 
 def _write_synced(path: Path, content: bytes) -> None:
