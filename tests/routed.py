@@ -5,7 +5,8 @@ from __future__ import annotations
 from rung.chat import Locality, ModelInfo
 from rung.config.settings import EngineSettings
 from rung.engines.openai_compatible import OpenAICompatibleEngine
-from rung.routing.models import FREE, Price, RoutedModel
+from rung.models.prices import FREE, Price
+from rung.routing.models import RoutedModel
 from rung.routing.tiers import DEFAULT_TIERS
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rung import Message, Rung
+from rung.config.settings import ModelSettings
 from rung.errors import EngineError, SchemaError, UsageError
 from rung.validation.verdict import Candidate
 from tests.fakes.replies import answer
@@ -85,6 +86,39 @@ async def test_what_has_begun_is_not_begun_again_elsewhere(tmp_path: Path) -> No
         assert it.small.chats == []
 
 
+async def test_a_prompt_goes_to_the_next_model_whose_window_holds_it(tmp_path: Path) -> None:
+    windows = {
+        SMALL: ModelSettings(tier="local_fast", context_tokens=16_384),
+        BIG: ModelSettings(tier="haiku", context_tokens=512, usd_per_mtok_in=0, usd_per_mtok_out=0),
+    }
+    async with ladder(tmp_path, small=["read it all"], models=windows) as it:
+        completion = await it.rung.ask("word " * 2_000, max_tokens=64)
+        assert completion.repairs == (f"fell_back_from:{BIG}:context_overflow",)
+        assert it.big.chats == []
+        with pytest.raises(EngineError, match="shorten the prompt") as error:
+            await it.rung.ask("word " * 2_000, model=BIG)
+        assert (error.value.kind, it.big.chats) == ("context_overflow", [])
+
+
+async def test_an_answer_to_a_part_of_the_prompt_is_flagged(tmp_path: Path) -> None:
+    cut = answer("x", usage={"prompt_tokens": 4096, "completion_tokens": 1})
+    async with ladder(tmp_path, small=[cut]) as it:
+        completion = await it.rung.ask("x" * 1_000_000, model=SMALL)
+        assert completion.flags == ("prompt_truncated",)
+        [call] = await it.rung.ledger.calls()
+        assert call.result_json["flags"] == ["prompt_truncated"]
+
+
+async def test_every_failed_try_is_on_record(tmp_path: Path) -> None:
+    busy = failure(503, {"error": "server busy"}, headers={"Retry-After": "0.01"})
+    async with ladder(tmp_path, small=[busy, "hi"]) as it:
+        completion = await it.rung.ask("x", model=SMALL)
+        assert completion.repairs == ("retried:overloaded",)
+        [call] = await it.rung.ledger.calls()
+        assert [item["kind"] for item in call.result_json["tries"]] == ["overloaded"]
+        assert (call.status, call.queue_ms is not None) == ("ok", True)
+
+
 async def test_closing_a_stream_stops_the_model(tmp_path: Path) -> None:
     slow = answer("word " * 500, between_s=0.01)
     async with ladder(tmp_path, small=[slow]) as it:
@@ -129,12 +163,17 @@ async def test_the_list_of_models_has_unknown_prices_as_unknown(tmp_path: Path) 
         assert rows["embedded/smollm2-135m"].state == "pullable"
 
 
-async def test_health_of_models_says_ready_off_or_error(tmp_path: Path) -> None:
+async def test_health_of_models_says_ready_off_or_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rung.routing.router.HEALTH_FRESH_S", 0.0)
     async with ladder(tmp_path) as it:
         assert (await it.rung.health("lm"))["mode"] == "lm_ready"
         await it.small.stop()
         await it.big.stop()
-        report = await it.rung.health("lm")
+        async with asyncio.timeout(20):
+            while (report := await it.rung.health("lm"))["ok"]:
+                await asyncio.sleep(0.01)
         assert (report["ok"], report["mode"]) == (False, "error")
         assert report["details"]["small"]["reachable"]["error"]
     async with Rung(it.rung.settings.replaced(engines={})) as alone:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from rung.chat import ChatRequest, Chunk, Completion, Message
+from rung.chat import ChatRequest, Chunk, Completion, Message, Tool
 from rung.config.load import load
 from rung.config.settings import Settings
 from rung.errors import EngineError, UsageError
@@ -21,14 +21,23 @@ from rung.escalation.review import Reviews
 from rung.escalation.task import Classification, Outcome, Task
 from rung.health import ledger_health, models_health, system_health
 from rung.ledger.ledger import Ledger
-from rung.models.catalogue import catalogue
-from rung.models.progress import PullProgress
-from rung.models.pull import pull
-from rung.models.store import InstalledModel, ModelStore
+from rung.models.downloads import Downloads, Job, OnUpdate
+from rung.models.footprint import footprints
+from rung.models.lifecycle.manager import ModelManager
+from rung.models.measured import Measurements
+from rung.models.pull import Net
+from rung.models.shapes import Shapes
+from rung.models.store import ModelStore
 from rung.routing.calls import Calls, Label
-from rung.routing.models import ModelRow, RoutedModel
+from rung.routing.capabilities import is_unfit
+from rung.routing.delivery import Delivery
+from rung.routing.inventory import Inventory
+from rung.routing.models import RoutedModel
+from rung.routing.overview import EngineRow, engine_rows
+from rung.routing.prober import Prober
 from rung.routing.registry import build_engines
 from rung.routing.router import FALLBACK_KINDS, Router
+from rung.routing.rows import ModelRow
 from rung.structured.validate import check_schema
 from rung.validation.checking import check_candidate
 from rung.validation.registry import check_arguments, parse_check
@@ -54,13 +63,40 @@ class Rung:
         async with AsyncExitStack() as stack:
             self.ledger = Ledger.open(self.settings.ledger, self.settings.data_dir)
             stack.push_async_callback(self.ledger.close)
-            engines = await build_engines(self.settings, self.store)
+            shapes = Shapes(self.settings.data_dir)
+            engines = await build_engines(self.settings, self.store, shapes)
             for engine in engines:
                 stack.push_async_callback(engine.close)
             self.router = Router(self.settings, engines)
+            stack.push_async_callback(self.router.close)
+            self.measured = Measurements(self.settings.data_dir)
+            stack.callback(self.measured.save)
+            self.manager = ModelManager(
+                self.settings,
+                self.measured,
+                footprint=footprints(
+                    self.store,
+                    self.measured,
+                    self.settings,
+                    shapes=shapes,
+                    listed=self.router.listed,
+                ),
+                record=self.ledger.record,
+                engines=engines,
+            )
+            stack.push_async_callback(self.manager.close)
+            self.downloads = Downloads(
+                self.store, Net(hub=self.settings.hub), self.ledger, self.router.engine
+            )
+            stack.push_async_callback(self.downloads.close)
+            self.inventory = Inventory(
+                self.settings, self.store, self.router, self.measured, self.downloads, shapes
+            )
             self._open = stack.pop_all()
-        self._calls = Calls(self.ledger, self.settings)
+        delivery = Delivery(self.settings, self.measured, self.manager, report=self.router.report)
+        self._calls = Calls(self.ledger, self.settings, delivery)
         self._executor = Executor(self.settings, self.router, self._calls, self.ledger)
+        self.prober = Prober(self.router, self._calls, self.measured)
         self.reviews = Reviews(self.ledger)
         return self
 
@@ -96,6 +132,9 @@ class Rung:
         temperature: float | None = None,
         timeout_s: float | None = None,
         local_only: bool = False,
+        tools: Sequence[Tool] = (),
+        tool_choice: str | None = None,
+        think: bool | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """The answer as it comes; the last chunk carries the whole `Completion`.
 
@@ -103,7 +142,10 @@ class Rung:
         model answers, else the strongest free one; where one fails before its first token the
         next one is asked, and the completion's `repairs` says so. With a `schema` nothing is
         streamed before the whole object is valid. `max_tokens` is `escalation.max_answer_tokens`
-        of the settings unless given.
+        of the settings unless given; `timeout_s` bounds everything, queueing and loading included.
+
+        A prompt that does not fit a model's context window is never sent to it. An engine that was
+        caught cutting a prompt off gives an answer with the flag `prompt_truncated`.
         """
         if schema is not None:
             check_schema(schema)
@@ -119,8 +161,11 @@ class Rung:
             max_tokens=max_tokens or self.settings.escalation.max_answer_tokens,
             temperature=temperature,
             timeout_s=timeout_s,
+            tools=tuple(tools),
+            tool_choice=tool_choice,
+            think=think,
         )
-        order = await self._order(model, local_only)
+        order = await self._order(model, request, local_only)
         async with aclosing(self._first_that_answers(order, request)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -161,24 +206,12 @@ class Rung:
             return await check_candidate(workspace, parsed, candidate, context_in)
 
     async def list_models(self) -> list[ModelRow]:
-        """The models of all engines, weakest tier first, then those that can be pulled."""
-        rows = [model.row for model in await self.router.models()]
-        known = {row.model for row in rows}
-        return rows + [
-            ModelRow(
-                model=f"embedded/{entry.id}",
-                tier=entry.tier or None,
-                state="pullable",
-                locality="local",
-                size_bytes=entry.size_bytes,
-                context_tokens=entry.context_tokens,
-                quantization=entry.quantization,
-                usd_per_mtok_in=0.0,
-                usd_per_mtok_out=0.0,
-            )
-            for entry in catalogue().values()
-            if f"embedded/{entry.id}" not in known
-        ]
+        """The models of all engines, then those that can be pulled. For more see `inventory`."""
+        return await self.inventory.rows()
+
+    async def list_engines(self) -> list[EngineRow]:
+        """Every engine: how it is, what it has and what it can do."""
+        return await engine_rows(self.router)
 
     async def health(self, part: Literal["lm", "db", "system"], *, probe: bool = False) -> Any:
         """`{ok, mode, details}` of models, database or system. See `rung.health`."""
@@ -187,18 +220,27 @@ class Rung:
         return await (ledger_health(self.ledger) if part == "db" else system_health(self.settings))
 
     async def pull(
-        self, model_id: str, on_progress: Callable[[PullProgress], None] | None = None
-    ) -> InstalledModel:
-        """Fetch a model into the store, by its id in the catalogue or by the path of a `.gguf`.
+        self, source: str, on_update: OnUpdate | None = None, *, model_id: str | None = None
+    ) -> Job:
+        """Fetch a model, and return the finished job. For all else see `downloads`.
 
-        Returns at once where it is there and whole. Raises ModelError.
+        `source` is an id of the catalogue, the path of a `.gguf`, `hf:ORG/REPO:QUANTIZATION`,
+        `hf:ORG/REPO/FILE.gguf`, or `ENGINE/MODEL` for an engine's own download; `model_id` is the
+        name to keep it under. Returns at once where it is there and whole. Raises ModelError.
         """
-        return await pull(model_id, self.store, on_progress or (lambda _: None))
+        return await self.downloads.pull(source, on_update, model_id=model_id)
 
-    async def _order(self, model: str | None, local_only: bool) -> Sequence[RoutedModel]:
+    async def _order(
+        self, model: str | None, request: ChatRequest, local_only: bool
+    ) -> Sequence[RoutedModel]:
         if model is not None:
             return [await self.router.find(model, local_only)]
-        order = await self.router.answer_order(local_only)
+        order = await self.router.answer_order(
+            local_only,
+            is_unfit=lambda m: is_unfit(
+                request, m.info, self.measured.of(m.engine.name, m.info.id)
+            ),
+        )
         if not order:
             raise UsageError(
                 "no model is available; run `rung models pull smollm2-135m`, start LM Studio or "
@@ -222,7 +264,6 @@ class Rung:
                 is_last = position == len(order) - 1
                 if has_begun or is_last or error.kind not in FALLBACK_KINDS:
                     raise
-                self.router.mark_failed(model.engine)
                 skipped.append(f"fell_back_from:{model.name}:{error.kind}")
 
     async def _answer(

@@ -16,7 +16,7 @@ from rung.chat import Health
 from rung.config.settings import Settings
 from rung.engines.base import Engine
 from rung.ledger.ledger import Ledger
-from rung.models.fit import available_memory_bytes
+from rung.models.memory import available_memory_bytes
 from rung.routing.router import Router
 from rung.validation.sandbox import describe
 

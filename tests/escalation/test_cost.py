@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
-from rung.chat import ChatRequest, Message, Usage
+from rung.chat import ChatRequest, Message, Tool, ToolCall, Usage
 from rung.errors import EngineError
 from rung.escalation.cost import CostGuard, PaidRung, worst_case_usd
-from rung.routing.models import Price, RoutedModel
+from rung.models.prices import LongPrompt, Price, Rates
+from rung.routing.context import prompt_size
+from rung.routing.models import RoutedModel
 from tests.routed import model
 
 FREE_MODEL = model("embedded/tiny", "local_tiny")
@@ -107,6 +112,40 @@ async def test_an_unknown_price_is_not_zero() -> None:
     message = await refused(CostGuard("t", 100.0, "allow", None), UNPRICED)
     assert "price of cloud/x is unknown" in message
     assert UNPRICED.cost_usd(Usage(tokens_in=1, tokens_out=1)) is None
+
+
+def test_the_worst_case_has_the_tariff_of_a_long_prompt_and_of_a_first_reading() -> None:
+    long = LongPrompt(above_tokens=1_000, rates=Rates(usd_per_mtok_in=5, usd_per_mtok_out=25))
+    tiered = replace(
+        PAID,
+        price=Price(
+            usd_per_mtok_in=1.0,
+            usd_per_mtok_out=5.0,
+            usd_per_mtok_cache_write=1.25,
+            long_prompts=(long,),
+        ),
+    )
+    short, reaching = worst_case_usd(tiered, request(800)), worst_case_usd(tiered, request(1_001))
+    most, most_of_long = (prompt_size(asked, None).most for asked in (request(800), request(1_001)))
+    assert most <= 1_000 < most_of_long
+    assert short == pytest.approx((most * 1.25 + 100 * 5.0) / 1e6)
+    assert reaching == pytest.approx((most_of_long * 5.0 + 100 * 25.0) / 1e6)
+
+
+def test_the_worst_case_counts_tools_and_their_calls_and_images() -> None:
+    tool = Tool(name="look", description="d" * 5_000, parameters={"type": "object"})
+    call = ToolCall(id="1", name="look", arguments="a" * 3_000)
+    image = Message(role="user", images=("data:image/png;base64,aGk=",))
+    bare = worst_case_usd(PAID, request())
+    assert bare is not None
+    for fields, tokens in (
+        ({"tools": (tool,)}, 5_000),
+        ({"messages": (Message(role="assistant", tool_calls=(call,)),)}, 2_990),
+        ({"messages": (image,)}, 4_784),
+    ):
+        more = worst_case_usd(PAID, msgspec.structs.replace(request(), **fields))
+        assert more is not None
+        assert more >= bare + tokens / 1e6
 
 
 def test_the_engines_own_figure_comes_first() -> None:

@@ -118,6 +118,17 @@ async def test_a_lying_engine_is_left_for_the_next_rung(tmp_path: Path, reply: R
         assert outcome.attempts[0].verdicts == ()
 
 
+async def test_an_answer_to_a_part_of_the_prompt_is_no_answer(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "big.py").write_text("x = 1\n" * 160_000)
+    cut = answer(GOOD, usage={"prompt_tokens": 4096, "completion_tokens": 20})
+    async with ladder(tmp_path, small=[cut]) as it:
+        outcome = await it.rung.execute(add_task(root, files=["big.py"], budget_usd=100.0))
+        first, second = outcome.attempts
+        assert "context_overflow" in str(first.error)
+        assert (first.verdicts, second.engine, outcome.status) == ((), "big", "verified")
+
+
 async def test_when_no_engine_answers_the_task_failed(tmp_path: Path) -> None:
     async with ladder(tmp_path, small=[failure(500, "x")], big=[failure(500, "x")]) as it:
         outcome = await it.rung.execute(add_task(project(tmp_path)))

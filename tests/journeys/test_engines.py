@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import RUNG, Ran, children_of, interrupt, is_alive, rung, start
+from tests.fakes.ollama import Ollama
 from tests.fakes.replies import answer
 from tests.fakes.server import MODEL, Call, FakeServer, failure
 
@@ -50,10 +51,36 @@ async def test_lm_studio_is_used_by_its_variables(tmp_path: Path) -> None:
         assert (health.status, health.json["mode"]) == (0, "lm_ready")
         assert health.json["details"]["lmstudio"]["listed"]["ok"] is True
         engines = (await run("engines", "--json", cwd=tmp_path, env=env)).json
-        assert [e["engine"] for e in engines if not e["error"]] == ["embedded", "lmstudio"]
+        assert [e["engine"] for e in engines if not e["error"]] == ["lmstudio"]
+        [embedded] = [e["error"] for e in engines if e["engine"] == "embedded"]
+        assert "rung models pull" in embedded
         summary = (await run("control", "summary", "--json", cwd=tmp_path, env=env)).json
         assert summary["pipelines"][0]["tool"] == "lm_studio"
         assert summary["pipelines"][0]["success"] == 1
+
+
+async def test_ollama_is_asked_by_its_own_api_pulls_models_and_stays_out_of_its_cloud(
+    tmp_path: Path,
+) -> None:
+    async with FakeServer("ollama", ["hello"]) as server:
+        pulls = Ollama(server).pulls
+        pulls.registry["new:latest"] = {"sha256:" + "a" * 64: 50_000}
+        base_url = server.base_url.removesuffix("/v1")
+        users_file(tmp_path).write_text(
+            f'[engines.box]\nkind = "ollama"\nbase_url = "{base_url}"\n'
+        )
+        asked = await run("ask", "hi", "--model", f"box/{MODEL}:latest", cwd=tmp_path)
+        assert (asked.out, asked.status) == ("hello\n", 0)
+        assert server.chats[0].path == "/api/chat"
+        assert server.chats[0].body["options"]["num_ctx"] == 4096
+        pulled = await run("models", "pull", "box/new", cwd=tmp_path)
+        assert pulled.status == 0, pulled.err
+        listed = (await run("models", "list", "--json", cwd=tmp_path)).out
+        assert "box/new:latest" in listed
+        assert "giant" not in listed
+        chats = len(server.chats)
+        refused = await run("ask", "hi", "--model", "box/giant:cloud", cwd=tmp_path)
+        assert (refused.status != 0, len(server.chats)) == (True, chats)
 
 
 async def test_lm_studio_can_be_switched_off(tmp_path: Path) -> None:

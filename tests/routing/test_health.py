@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
+
 from rung.chat import Health, Level
 from rung.config.settings import EngineSettings, ModelSettings, Settings
 from rung.engines.openai_compatible import OpenAICompatibleEngine
@@ -87,6 +89,29 @@ class Meeting(OpenAICompatibleEngine):
     async def health(self, model: str | None = None, *, probe: bool = False) -> Health:
         await self.everybody.wait()
         return Health(reachable=Level(ok=True))
+
+
+async def test_health_is_served_from_memory_and_looked_up_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rung.routing.router.HEALTH_FRESH_S", 0.0)
+    monkeypatch.setattr("rung.routing.look.LOOK_TIMEOUT_S", 0.3)
+    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    at = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/v1"
+    quiet = EngineSettings(base_url=at, locality="local")
+    async with FakeServer("openai") as one, FakeServer("openai") as two:
+        live = {"one": one.settings(locality="local"), "two": two.settings(locality="local")}
+        dead = {"gone": DEAD, "lost": DEAD, "silent": quiet, "mute": quiet}
+        settings, it = known({**live, **dead})
+        first = await models_health(settings, it)
+        assert [n for n, levels in first["details"].items() if levels["reachable"]["ok"]] == [*live]
+        monkeypatch.setattr("rung.routing.look.LOOK_TIMEOUT_S", 60.0)
+        await two.stop()
+        async with asyncio.timeout(20):  # less than a look at a silent engine would take now
+            while (await models_health(settings, it))["details"]["two"]["reachable"]["ok"]:
+                await asyncio.sleep(0.01)
+        await it.close()
+    silent.close()
 
 
 async def test_engines_are_asked_at_the_same_time() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,16 @@ from rung.config.settings import EngineSettings, ModelSettings, Secret, Settings
 from rung.engines.openai_compatible import OpenAICompatibleEngine
 from rung.errors import ConfigError, EngineError, UsageError
 from rung.models.store import ModelStore
+from rung.routing.look import LONGEST_RETRY_S
 from rung.routing.registry import build_engines
 from rung.routing.router import Router
+from tests.engines.calls import until
 from tests.fakes.profiles import Route
 from tests.fakes.server import MODEL, FakeServer
 
 DEAD = EngineSettings(base_url="http://127.0.0.1:9/v1", locality="local")
+GONE = EngineError("unreachable", "gone", engine="a")
+BAD_REQUEST = EngineError("bad_request", "what?", engine="a")
 
 
 def router(engines: dict[str, EngineSettings], **settings: object) -> Router:
@@ -46,15 +52,88 @@ async def test_a_dead_engine_is_an_entry_with_its_reason_and_others_still_answer
     assert [model.name for model in live.models] == [f"live/{MODEL}"]
 
 
-async def test_a_listing_is_remembered_and_forgotten_after_a_failure() -> None:
+async def test_a_listing_is_remembered_and_looked_up_anew_behind_an_outage() -> None:
     async with FakeServer("openai") as server:
         it = router({"a": server.settings(locality="local")})
+        for report in (None, GONE, BAD_REQUEST):
+            it.report(it.engines[0], report)
+            listed = await it.models()
+            assert listed == await it.models()
+        await until(lambda: len(server.calls) == 2)
+        await it.close()
+
+
+async def test_an_engine_that_failed_is_asked_last_until_it_answers_again() -> None:
+    async with (
+        FakeServer("openai", routes=listing("q-30b")) as strong,
+        FakeServer("openai", routes=listing("q-8b")) as weak,
+    ):
+        engines = {
+            "strong": strong.settings(locality="local"),
+            "weak": weak.settings(locality="local"),
+        }
+        it = router(engines)
+        engine = it.engines[0]
+
+        async def order() -> list[str]:
+            return [model.engine.name for model in await it.answer_order()]
+
+        assert await order() == ["strong", "weak"]
+        it.report(engine, GONE)
+        assert await order() == ["weak", "strong"]
+        it.report(engine, None)
+        assert await order() == ["strong", "weak"]
+        it.report(engine, BAD_REQUEST)
+        assert await order() == ["strong", "weak"]
+        await it.close()
+
+
+async def test_a_named_model_that_came_since_the_last_look_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rung.routing.router.JUST_NOW_S", 0.0)
+    async with FakeServer("openai", routes=listing("old")) as server:
+        it = router({"a": server.settings(locality="local")})
         await it.models()
-        await it.models()
-        assert len(server.calls) == 1
-        it.mark_failed(it.engines[0])
-        await it.models()
-        assert len(server.calls) == 2
+        server.routes |= listing("old", "new", "newer")
+        assert (await it.find("a/new")).name == "a/new"
+        server.routes |= listing("newest")
+        assert (await it.find("newest")).name == "a/newest"
+        await server.stop()
+        with pytest.raises(EngineError):
+            await it.find("a/gone")
+        await server.__aenter__()
+        assert (await it.find("a/newest")).name == "a/newest"
+        await it.close()
+
+
+async def test_models_that_are_unfit_for_a_request_come_last_even_the_default() -> None:
+    async with FakeServer("openai", routes=listing("q-8b", "q-30b")) as server:
+        it = router({"a": server.settings(locality="local", model="q-30b")})
+        order = await it.answer_order(is_unfit=lambda model: model.info.id == "q-30b")
+    assert [model.info.id for model in order] == ["q-8b", "q-30b"]
+
+
+async def test_a_silent_engine_costs_one_look_and_is_asked_less_and_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rung.routing.look.LOOK_TIMEOUT_S", 0.2)
+    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    settings = EngineSettings(base_url=f"http://127.0.0.1:{port}/v1", locality="local")
+    it = router({"silent": settings, "dead": DEAD})
+    first = await it.listings()
+    assert [item.failure.kind for item in first if item.failure] == ["timeout", "unreachable"]
+    monkeypatch.setattr("rung.routing.look.LOOK_TIMEOUT_S", 60.0)
+    for engine in it.engines:
+        it.report(engine, GONE)
+    async with asyncio.timeout(20):  # less than a look would take now
+        assert await it.listings() == first
+    await it.close()
+    waits = [replace(first[0], failures=n).fresh_s for n in range(1, 40)]
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_RETRY_S
+    silent.close()
 
 
 async def test_local_only_hides_lan_and_cloud_even_by_name() -> None:

@@ -49,6 +49,8 @@ def _show_facts(completion: Completion) -> None:
     click.echo(click.style(" · ".join(facts), dim=True), err=True)
     if completion.finish_reason == "length":
         click.secho("the answer was cut off: raise --max-tokens", fg="yellow", err=True)
+    if completion.flags:
+        click.secho(f"not as asked: {', '.join(completion.flags)}", fg="yellow", err=True)
     if completion.repairs:
         repairs = printable(", ".join(completion.repairs))
         click.secho(f"repaired: {repairs}", fg="yellow", err=True)

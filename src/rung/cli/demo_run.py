@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 
 from rung.cli.do_task import approver
-from rung.cli.models import pull_model
+from rung.cli.downloads import pull_model
 from rung.cli.progress import Progress
 from rung.cli.run import run
 from rung.escalation.task import Outcome, Task

@@ -1,54 +1,78 @@
-"""`rung engines`: what can run models here."""
+"""`rung engines`: what can run models here, and what it can really do."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from rung.cli.probe import probe
 
-@click.command()
+if TYPE_CHECKING:
+    from rung.routing.overview import EngineRow
+
+
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
-def command(as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
     """Show every engine that is configured or was found on its default port.
 
     Engines on this machine (LM Studio, Ollama, vLLM, llama-server) are used without any
     configuration; others are declared in rung.toml under [engines.NAME].
     """
+    if context.invoked_subcommand is None:
+        _show(as_json)
+    elif as_json:
+        raise click.UsageError("put --json after the command", context)
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def list_(as_json: bool) -> None:
+    """Show every engine: whether it is there, its version, what it has and can do."""
+    _show(as_json)
+
+
+command.add_command(probe)
+
+
+def _show(as_json: bool) -> None:
     from rung.cli.run import print_json, run
 
     rows = run(_rows())
     if as_json:
         print_json(rows)
         return
-    from rung.cli.table import print_table
+    from rung.cli.table import number, print_table
 
+    has_tunnel = any(row.tunnel for row in rows)
     print_table(
-        ["engine", "kind", "locality", "models>", "ms>", "state"],
+        [
+            *("engine", "kind", "version", "locality", "models>", "loaded>", "can"),
+            *(("tunnel",) if has_tunnel else ()),
+            *("ms>", "state"),
+        ],
         [
             (
-                str(row["engine"]),
-                str(row["kind"]),
-                str(row["locality"]),
-                str(row["models"]),
-                f"{row['latency_ms']:.0f}",
-                str(row["error"] or "ready"),
+                row.engine,
+                row.kind,
+                row.version or "–",
+                row.locality,
+                str(row.models),
+                str(row.loaded),
+                " ".join(row.can),
+                *((row.tunnel or "–",) if has_tunnel else ()),
+                number(row.latency_ms),
+                row.error or "ready",
             )
             for row in rows
         ],
     )
 
 
-async def _rows() -> list[dict[str, object]]:
+async def _rows() -> list[EngineRow]:
     from rung.facade import Rung
 
     async with Rung() as rung:
-        return [
-            {
-                "engine": item.engine.name,
-                "kind": item.engine.kind,
-                "locality": item.engine.locality,
-                "models": len(item.models),
-                "latency_ms": item.latency_ms,
-                "error": item.error,
-            }
-            for item in await rung.router.listings()
-        ]
+        return await rung.list_engines()

@@ -1,129 +1,180 @@
-"""`rung models`: what can be asked, and what can be fetched."""
+"""`rung models`: what can be asked, what it needs, and what can be fetched."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from rung.cli import downloads, fit, loading
+
 if TYPE_CHECKING:
-    from rung.models.store import InstalledModel
-    from rung.routing.models import ModelRow
+    from rung.routing.facts import Fact, ModelFacts
+    from rung.routing.rows import ModelRow
 
 
 @click.group()
 def command() -> None:
-    """List, pull and remove models."""
+    """List, fit, pull and remove models."""
 
 
-@command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
-def list_(as_json: bool) -> None:
-    """List the models of all engines, and those of the catalogue that can be pulled."""
+for _command in (*downloads.COMMANDS, fit.command, *loading.COMMANDS):
+    command.add_command(_command)
+
+
+@command.command("list", short_help="List the models of all engines.")
+@click.option("--engine", help="Only the models of this engine.")
+@click.option("--loaded", is_flag=True, help="Only models that are in memory.")
+@click.option("--all", "show_all", is_flag=True, help="Cloud models never used or declared, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array, of all models.")
+def list_(engine: str | None, loaded: bool, show_all: bool, as_json: bool) -> None:
+    """List the models of all engines, and those of the catalogue that can be pulled.
+
+    A cloud engine's are listed once they are declared in rung.toml, or used. `fit` says whether
+    this machine has the memory, `tok/s` what was measured here.
+    """
     from rung.cli.run import print_json, run
 
-    rows = run(_rows())
+    rows, failures = run(_rows(engine))
+    if loaded:
+        rows = [row for row in rows if row.state == "loaded"]
     if as_json:
         print_json(rows)
         return
-    from rung.cli.table import number, print_table, size
-
-    print_table(
-        ["model", "tier", "state", "size>", "context>", "quant", "$/Mtok>"],
-        [
-            (
-                row.model,
-                row.tier or "–",
-                row.state,
-                size(row.size_bytes),
-                number(row.context_tokens),
-                row.quantization or "–",
-                _price(row),
-            )
-            for row in rows
-        ],
-    )
-    for row in rows:
-        if row.state == "pullable":
-            click.echo(f"fetch it with: rung models pull {row.model.partition('/')[2]}")
+    shown = [row for row in rows if show_all or engine or row.is_used]
+    _print_rows(shown)
+    for line in _notes(shown, rows, {} if loaded else failures):
+        click.echo(line)
 
 
-@command.command()
-@click.argument("model_id")
-@click.option("--quiet", is_flag=True, help="Show no progress.")
-def pull(model_id: str, quiet: bool) -> None:
-    """Fetch MODEL_ID of the catalogue, verify it, and put it into the model store.
+@command.command(short_help="Show all that is known of MODEL.")
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(model: str, as_json: bool) -> None:
+    """Show all that is known of MODEL, and where each fact comes from."""
+    from rung.cli.run import print_json, run
+    from rung.cli.table import print_table
 
-    MODEL_ID may also be the path of a .gguf file on this machine; its name becomes the model's.
-    A model that is there and whole is not fetched again. See `rung models list`.
-    """
-    from rung.cli.run import run
+    facts = run(_facts(model))
+    if as_json:
+        print_json(facts)
+        return
+    row = facts.row
+    click.echo(f"{row.model}: {row.state}, tier {row.tier or '–'}, {_price(row)}, fit: {row.fit}")
+    click.echo()
+    print_table(["fact", "value", "source"], [(f.name, _value(f), f.source) for f in facts.facts])
 
-    installed = run(pull_model(model_id, is_quiet=quiet))
-    click.echo(f"{installed.id}  {installed.path}")
 
-
-@command.command()
+@command.command(short_help="Remove a model from the store.")
 @click.argument("model_id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rm(model_id: str, yes: bool) -> None:
-    """Remove MODEL_ID's weights from the model store."""
-    from rung.cli.fail import fail
-    from rung.cli.table import size
-    from rung.config.load import load
-    from rung.errors import RungError
-    from rung.models.store import ModelStore
+    """Remove MODEL_ID's weights from the model store; other engines remove their own."""
+    from rung.cli.run import run
 
-    try:
-        store = ModelStore(load().settings.models_dir)
-        found = store.find(model_id)
-        if found and not yes:
-            click.confirm(f"Remove {model_id} ({size(found.size_bytes)})?", abort=True)
-        store.remove(model_id)
-    except RungError as error:
-        fail(error)
-    click.echo(f"removed {model_id}")
+    name = model_id.removeprefix("local:").removeprefix("embedded/")
+    if not run(_remove(name, is_sure=yes)):
+        raise click.Abort
+    click.echo(f"removed {name}")
 
 
-async def pull_model(model_id: str, *, is_quiet: bool) -> InstalledModel:
-    """Pull with a progress bar on stderr. Needs no engine and no ledger."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from rung.config.load import load
-    from rung.models.progress import PullProgress
-    from rung.models.pull import pull as fetch
-    from rung.models.store import ModelStore
-
-    store = ModelStore(load().settings.models_dir)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=is_quiet) as bar:
-        bars: dict[str, int] = {}
-
-        def on_progress(now: PullProgress) -> None:
-            if now.phase == "done":
-                return
-            if now.phase not in bars:
-                bars[now.phase] = bar.add_task(f"{model_id} · {now.phase}", total=now.total_bytes)
-            bar.update(bars[now.phase], completed=now.done_bytes, total=now.total_bytes)  # type: ignore[arg-type]
-
-        return await fetch(model_id, store, on_progress)
-
-
-async def _rows() -> list[ModelRow]:
+async def _rows(engine: str | None) -> tuple[list[ModelRow], dict[str, str]]:
+    """The rows, and the engines that do not list theirs; of one engine, if one is named."""
     from rung.facade import Rung
 
     async with Rung() as rung:
-        return await rung.list_models()
+        rows, failures = await rung.list_models(), await rung.inventory.failures()
+        if engine is None:
+            return rows, failures
+        name = rung.router.engine(engine).name
+        found = [row for row in rows if row.model.startswith(f"{name}/")]
+        return found, {name: failures[name]} if name in failures else {}
+
+
+async def _facts(model: str) -> ModelFacts:
+    from rung.facade import Rung
+
+    async with Rung() as rung:
+        return await rung.inventory.facts(model)
+
+
+async def _remove(model_id: str, *, is_sure: bool) -> bool:
+    """Whether the user agreed, and it is gone."""
+    from rung.cli.confirm import confirm
+    from rung.cli.table import size
+    from rung.facade import Rung
+
+    async with Rung() as rung:
+        found = rung.store.find(model_id)
+        if found is not None and not is_sure:
+            question = f"Remove {model_id} ({size(found.size_bytes)})?"
+            if not await confirm(question):
+                return False
+        await rung.downloads.remove(model_id)
+    return True
+
+
+def _print_rows(rows: Sequence[ModelRow]) -> None:
+    from rung.cli.table import number, print_table, size
+
+    print_table(
+        ["model", "state", "size>", "context>", "fit", "tok/s>", "tier", "$/Mtok>", "quant"],
+        [
+            (
+                f"{row.model} (pinned)" if row.pinned else row.model,
+                row.state,
+                size(row.size_bytes),
+                number(row.context_tokens),
+                "–" if row.fit == "unknown" else row.fit,
+                number(row.tokens_per_s),
+                row.tier or "–",
+                _price(row),
+                row.quantization or "–",
+            )
+            for row in rows
+        ],
+        spare=("quant", "$/Mtok>", "tier", "tok/s>"),
+    )
+
+
+def _notes(
+    shown: Sequence[ModelRow], rows: Sequence[ModelRow], failures: dict[str, str]
+) -> list[str]:
+    """What the table cannot say: how to go on, what is left out, which engines are missing."""
+    hidden = Counter(row.model.partition("/")[0] for row in rows if row not in shown)
+    return [
+        *(f"{row.model}: {row.problem}" for row in shown if row.problem),
+        *(
+            f"fetch it with: rung models pull {row.model.partition('/')[2]}"
+            for row in shown
+            if row.state == "pullable"
+        ),
+        *(
+            f"{engine}: {count} more, neither declared nor used (rung models list --all)"
+            for engine, count in hidden.items()
+        ),
+        *(f"{engine}: not listed: {error}" for engine, error in failures.items()),
+    ]
 
 
 def _price(row: ModelRow) -> str:
     price_in, price_out = row.usd_per_mtok_in, row.usd_per_mtok_out
     if price_in is None or price_out is None:
-        return "unknown"
+        return "–"
     return "free" if not price_in and not price_out else f"${price_in:g}/${price_out:g}"
+
+
+def _value(fact: Fact) -> str:
+    """The value as people read it: bytes as sizes, numbers with their thousands apart."""
+    from rung.cli.table import number, size
+
+    value = fact.value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str) or value is None:
+        return value or "–"
+    if "_bytes" in fact.name:
+        return size(round(value))
+    return number(value, 0 if value == round(value) else 2)

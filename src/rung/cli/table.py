@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,23 +13,47 @@ from rung.cli.printable import printable
 
 # Wider than any row: what goes into a file or a pipe is one line a row, never folded or cut.
 _UNBOUNDED = 1_000_000
+_GAP = 2
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, spare: Sequence[str] = ()
+) -> None:
     """A plain table; a column whose name ends in `>` is right-aligned.
 
-    Cells are text, not markup, each on one line; on a terminal long ones are folded.
+    Cells are text, not markup, each on one line. Where a terminal is too narrow, the columns that
+    are `spare` are left out, the first of them first; then long cells are folded.
     """
-    table = Table(box=None, pad_edge=False)
-    for name in columns:
-        is_right = name.endswith(">")
-        table.add_column(name.rstrip(">"), justify="right" if is_right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(" ".join(printable(cell).split())) for cell in row))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _UNBOUNDED
+    cells = [[" ".join(printable(cell).split()) for cell in row] for row in rows]
+    kept = columns_that_fit(columns, cells, console.width, spare)
+    table = Table(box=None, pad_edge=False)
+    for at in kept:
+        is_right = columns[at].endswith(">")
+        table.add_column(
+            columns[at].rstrip(">"), justify="right" if is_right else "left", overflow="fold"
+        )
+    for row in cells:
+        table.add_row(*(Text(row[at]) for at in kept))
     console.print(table)
+
+
+def columns_that_fit(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, spare: Sequence[str]
+) -> list[int]:
+    """Which columns to show in `width` cells, leaving out of the `spare` ones as few as needed."""
+    widths = [
+        max(cell_len(text) for text in (name.rstrip(">"), *(row[at] for row in rows)))
+        for at, name in enumerate(columns)
+    ]
+    kept = list(range(len(columns)))
+    for name in spare:
+        if sum(widths[at] + _GAP for at in kept) - _GAP <= width:
+            break
+        kept.remove(columns.index(name))
+    return kept
 
 
 def size(size_bytes: int | None) -> str:

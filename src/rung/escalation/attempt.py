@@ -138,9 +138,18 @@ class Attempter:
             seed=None if self._plan.task.seed is None else self._plan.task.seed + n,
         )
         label = Label(purpose="worker", task_id=self._plan.task_id, attempt=n)
-        return await self._calls.complete(
+        completion = await self._calls.complete(
             model, request, label, on_text=self._progress(n), spending=self._guard
         )
+        if "prompt_truncated" in completion.flags:
+            raise EngineError(
+                "context_overflow",
+                "the engine read only a part of the prompt, so its answer counts for nothing; "
+                "give the model a larger context window",
+                engine=completion.engine,
+                model=completion.model,
+            )
+        return completion
 
     def _room_for_answer(self, model: RoutedModel, prompt: str) -> int:
         wanted = self._settings.escalation.max_answer_tokens

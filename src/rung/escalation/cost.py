@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from rung.chat import ChatRequest, Usage
 from rung.config.settings import PaidPolicy
 from rung.errors import EngineError
+from rung.routing.context import prompt_size
 from rung.routing.models import RoutedModel
 
-# Tokenisers fall back to bytes, so no text has more tokens than UTF-8 bytes; templates add some.
-TEMPLATE_TOKENS = 64
-IMAGE_TOKENS = 4_000
+# What a provider's own text on how to call tools adds to a prompt.
+TOOLS_TOKENS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +115,7 @@ def worst_case_usd(model: RoutedModel, request: ChatRequest) -> float | None:
     """The most that a call can cost: its prompt counted in bytes, its answer at full length."""
     if model.price is None or request.max_tokens is None:
         return None
-    texts = [message.content for message in request.messages] + [str(request.schema or "")]
-    images = sum(len(message.images) for message in request.messages)
-    most_tokens = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-    return model.price.cost(
-        most_tokens + TEMPLATE_TOKENS + images * IMAGE_TOKENS, request.max_tokens
-    )
+    most_tokens = prompt_size(request, None).most
+    most_tokens += len(str(request.schema or "").encode("utf-8", "surrogatepass"))
+    most_tokens += TOOLS_TOKENS if request.tools else 0
+    return model.price.most(most_tokens, request.max_tokens)

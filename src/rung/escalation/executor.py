@@ -139,8 +139,6 @@ class Executor:
             run.finished.append(done)
             recorder.attempt(done.attempt)
             emit(AttemptFinished(attempt=done.attempt))
-            if done.error_kind in ("unreachable", "timeout"):
-                self._router.mark_failed(model.engine)
         return step.why
 
     def _climbed(self, run: Run, step: Next, recorder: Recorder, emit: OnEvent) -> None:

@@ -13,11 +13,13 @@ import msgspec
 
 from rung.chat import ChatRequest, Chunk, Completion, Usage
 from rung.config.settings import Settings
-from rung.errors import EngineError, EngineErrorKind
+from rung.errors import EngineError
 from rung.ledger.content import stored
 from rung.ledger.ledger import Ledger
 from rung.ledger.rows import CallRow
+from rung.routing.delivery import Delivery, Trace
 from rung.routing.models import RoutedModel
+from rung.routing.retry import UNBILLED
 from rung.structured.complete import complete_object
 
 
@@ -46,39 +48,25 @@ class Spending(Protocol):
         ...
 
 
-# Failures before which a model cannot have generated anything that is billed.
-UNBILLED: frozenset[EngineErrorKind] = frozenset(
-    {
-        "unconfigured",
-        "unauthorized",
-        "rate_limited",
-        "overloaded",
-        "model_missing",
-        "model_not_loaded",
-        "context_overflow",
-        "bad_request",
-        "over_budget",
-    }
-)
-
-
 class Calls:
     """Makes calls to models and records each of them: answered, failed or cancelled."""
 
-    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, delivery: Delivery) -> None:
         self._ledger = ledger
         self._settings = settings
+        self._delivery = delivery
 
     async def stream(
         self, model: RoutedModel, request: ChatRequest, label: Label
     ) -> AsyncGenerator[Chunk, None]:
-        """The engine's stream, passed through. Raises EngineError."""
+        """The model's answer as it comes, delivered by `Delivery`. Raises EngineError."""
         started = time.monotonic()
+        trace = Trace()
         completion: Completion | None = None
         failure: EngineError | None = None
         text: list[str] = []
         try:
-            async with aclosing(model.engine.stream(request)) as chunks:
+            async with aclosing(self._delivery.stream(model, request, trace)) as chunks:
                 async for chunk in chunks:
                     text.append(chunk.text)
                     completion = chunk.completion or completion
@@ -97,8 +85,9 @@ class Calls:
             raise
         finally:
             total_ms = (time.monotonic() - started) * 1000
-            row = self._row(model, request, label, completion, "".join(text), failure, total_ms)
-            self._ledger.record(row)
+            row = self._row(model, request, label, "".join(text), failure, total_ms)
+            row = _with_trace(row, trace)
+            self._ledger.record(_with_answer(row, model, completion) if completion else row)
 
     async def complete(
         self,
@@ -153,14 +142,13 @@ class Calls:
         model: RoutedModel,
         request: ChatRequest,
         label: Label,
-        completion: Completion | None,
         text: str,
         failure: EngineError | None,
         total_ms: float,
     ) -> CallRow:
         policy = self._settings.ledger.store_content
         prompt = "\n".join(message.content for message in request.messages)
-        row = CallRow(
+        return CallRow(
             tool=model.engine.tool,
             args_json={
                 "model": request.model,
@@ -189,7 +177,13 @@ class Calls:
             cost_usd=0.0 if model.is_free else None,
             total_ms=total_ms,
         )
-        return _with_answer(row, model, completion) if completion else row
+
+
+def _with_trace(row: CallRow, trace: Trace) -> CallRow:
+    """The row with the ways of the call: its failed tries, and what it waited for."""
+    tries = [{"kind": item.kind, "ms": item.ms} for item in trace.tries]
+    result = {**row.result_json, "tries": tries, "load_ms": trace.load_ms}
+    return msgspec.structs.replace(row, result_json=result, queue_ms=trace.queue_ms)
 
 
 def _with_answer(row: CallRow, model: RoutedModel, completion: Completion) -> CallRow:
@@ -199,6 +193,8 @@ def _with_answer(row: CallRow, model: RoutedModel, completion: Completion) -> Ca
         "finish_reason": completion.finish_reason,
         "tokens_per_second": timings.tokens_per_s,
         "repairs": list(completion.repairs),
+        "flags": list(completion.flags),
+        "load_ms": timings.load_ms,
     }
     return msgspec.structs.replace(
         row,

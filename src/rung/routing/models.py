@@ -4,46 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
 
 import msgspec
 
 from rung.chat import Locality, ModelInfo, Usage
 from rung.config.settings import ModelSettings
 from rung.engines.base import Engine
+from rung.engines.http_engine import HttpEngine
+from rung.errors import ConfigError
+from rung.models.prices import FREE, Price, published_price
+from rung.routing.context import planned_window
 from rung.routing.tiers import local_tier
-
-
-@dataclass(frozen=True, kw_only=True)
-class Price:
-    """USD per million tokens."""
-
-    usd_per_mtok_in: float
-    usd_per_mtok_out: float
-
-    def cost(self, tokens_in: int, tokens_out: int) -> float:
-        return (tokens_in * self.usd_per_mtok_in + tokens_out * self.usd_per_mtok_out) / 1e6
-
-
-class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the list of models, as every door prints it.
-
-    `state` is `loaded`, `installed`, `available` (in the cloud) or `pullable`. A price of `None`
-    is unknown, not zero.
-    """
-
-    model: str
-    tier: str | None
-    state: Literal["loaded", "installed", "available", "pullable"]
-    locality: Locality
-    size_bytes: int | None = None
-    context_tokens: int | None = None
-    quantization: str | None = None
-    usd_per_mtok_in: float | None = None
-    usd_per_mtok_out: float | None = None
-
-
-FREE = Price(usd_per_mtok_in=0.0, usd_per_mtok_out=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,24 +42,8 @@ class RoutedModel:
         return self.engine.locality
 
     @property
-    def row(self) -> ModelRow:
-        """How the list of models shows it."""
-        is_cloud = self.locality == "cloud"
-        return ModelRow(
-            model=self.name,
-            tier=self.tier or None,
-            state="available" if is_cloud else "loaded" if self.info.is_loaded else "installed",
-            locality=self.locality,
-            size_bytes=self.info.size_bytes,
-            context_tokens=self.info.context_tokens,
-            quantization=self.info.quantization,
-            usd_per_mtok_in=self.price.usd_per_mtok_in if self.price else None,
-            usd_per_mtok_out=self.price.usd_per_mtok_out if self.price else None,
-        )
-
-    @property
     def is_free(self) -> bool:
-        return self.price is not None and self.price == FREE
+        return self.price is not None and self.price.is_free
 
     def cost_usd(self, usage: Usage) -> float | None:
         """The engine's own figure, else by price; `None` where neither is known."""
@@ -95,9 +51,7 @@ class RoutedModel:
             return usage.cost_usd
         if self.is_free:
             return 0.0
-        if self.price is None or usage.tokens_in is None or usage.tokens_out is None:
-            return None
-        return self.price.cost(usage.tokens_in, usage.tokens_out)
+        return self.price.cost_of(usage) if self.price is not None else None
 
 
 def routed(
@@ -116,23 +70,61 @@ def routed(
     )
     return RoutedModel(
         engine=engine,
-        info=_with_context(info, declared.context_tokens),
+        info=_with_context(
+            info,
+            declared.context_tokens,
+            is_loadable=engine.can_load and engine.obeys_options,
+        ),
         tier=tier,
         level=tiers.get(tier, 0),
-        price=_price(declared, is_cloud),
+        price=price_of(engine, info, declared),
         is_default=is_default,
     )
 
 
-def _price(declared: ModelSettings, is_cloud: bool) -> Price | None:
-    if declared.usd_per_mtok_in is not None and declared.usd_per_mtok_out is not None:
-        return Price(
-            usd_per_mtok_in=declared.usd_per_mtok_in, usd_per_mtok_out=declared.usd_per_mtok_out
+def price_of(
+    engine: Engine, info: ModelInfo, declared: ModelSettings, at: datetime | None = None
+) -> Price | None:
+    """The price at a time (default: now): the user's figure, else free unless it runs in the
+    cloud, else the engine's own figure, else the provider's published one, else `None`.
+    """
+    if price := _figures(declared, "rung.toml"):
+        return price
+    if engine.locality != "cloud":
+        return FREE
+    if price := _figures(info, "the engine's list"):
+        return price
+    if not isinstance(engine, HttpEngine):
+        return None
+    return published_price(engine.settings.kind, engine.base_url, info.id, at)
+
+
+def _figures(given: ModelSettings | ModelInfo, source: str) -> Price | None:
+    if given.usd_per_mtok_in is None or given.usd_per_mtok_out is None:
+        return None
+    return Price(
+        usd_per_mtok_in=given.usd_per_mtok_in,
+        usd_per_mtok_out=given.usd_per_mtok_out,
+        usd_per_mtok_cache_read=given.usd_per_mtok_cache_read,
+        usd_per_mtok_cache_write=given.usd_per_mtok_cache_write,
+        source=source,
+    )
+
+
+def check_price(name: str, declared: ModelSettings) -> None:
+    """Raise ConfigError for half a price: the other half would have to be guessed."""
+    figures = declared.values()
+    given = [key for key, value in figures.items() if key.startswith("usd_") and value is not None]
+    needed = [key for key in ("usd_per_mtok_in", "usd_per_mtok_out") if key not in given]
+    if given and needed:
+        raise ConfigError(
+            f'models."{name}": {given[0]} is set without {" and ".join(needed)}; a price that you '
+            "set stands for the whole price, so set both, or none to use the published one"
         )
-    return None if is_cloud else FREE
 
 
-def _with_context(info: ModelInfo, context_tokens: int | None) -> ModelInfo:
-    if context_tokens is None:
+def _with_context(info: ModelInfo, declared: int | None, *, is_loadable: bool) -> ModelInfo:
+    if declared is None:
         return info
-    return msgspec.structs.replace(info, context_tokens=context_tokens)
+    window = planned_window(info, declared, is_loadable=is_loadable)
+    return msgspec.structs.replace(info, context_tokens=window)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from rung.chat import ModelInfo
 from rung.config.settings import EngineKind, Settings
 from rung.engines.base import Engine
@@ -9,22 +11,29 @@ from rung.engines.build import build_engine
 from rung.engines.discovery import default_ports, discover
 from rung.engines.embedded import EmbeddedEngine
 from rung.models.catalogue import catalogue
+from rung.models.gguf import GgufMetadata
+from rung.models.shapes import Shapes
 from rung.models.store import ModelStore
 
+EMBEDDED = "embedded"
 
-async def build_engines(settings: Settings, store: ModelStore) -> list[Engine]:
+
+async def build_engines(
+    settings: Settings, store: ModelStore, shapes: Shapes | None = None
+) -> list[Engine]:
     """Every engine that the settings allow. Nothing is started and no model is loaded.
 
     An engine that the user configured is not looked for as well; one that is switched off is
     neither built nor looked for.
     """
+    read = shapes or Shapes(settings.data_dir)
     engines: list[Engine] = []
     if settings.embedded.enabled:
         engines.append(
             EmbeddedEngine(
                 settings.embedded,
                 model_path=store.path,
-                installed=lambda: installed(store, settings.embedded.context_tokens),
+                installed=lambda: installed(store, read, settings.embedded.context_tokens),
             )
         )
     for name, engine in settings.engines.items():
@@ -49,21 +58,38 @@ def ports_to_search(settings: Settings) -> dict[EngineKind, int]:
     }
 
 
-def installed(store: ModelStore, context_tokens: int) -> list[ModelInfo]:
-    """The models of the store as the embedded engine offers them, with the window it gives them."""
-    known = catalogue()
+def installed(store: ModelStore, shapes: Shapes, context_tokens: int) -> list[ModelInfo]:
+    """The models of the store as the embedded engine offers them, with the window it gives them.
+
+    A damaged model is listed too: who asks for it is told how to mend it.
+    """
     infos: list[ModelInfo] = []
     for model in store.list():
-        entry = known.get(model.id)
+        shape = None if model.problem else shapes.find(model.path)
+        entry = catalogue().get(model.id)
+        trained = (shape and shape.context_tokens) or (entry and entry.context_tokens) or None
+        base = described(model.id, shape) if shape else ModelInfo(id=model.id)
         infos.append(
-            ModelInfo(
-                id=model.id,
-                size_bytes=model.size_bytes,
-                parameters=float(entry.parameters) if entry else None,
-                quantization=entry.quantization if entry else None,
-                context_tokens=(
-                    min(context_tokens, entry.context_tokens) if entry else context_tokens
-                ),
+            msgspec.structs.replace(
+                base,
+                size_bytes=base.size_bytes or model.size_bytes or None,
+                quantization=(entry and entry.quantization) or base.quantization,
+                context_tokens=min(context_tokens, trained or context_tokens),
+                max_context_tokens=trained,
             )
         )
     return infos
+
+
+def described(model_id: str, shape: GgufMetadata) -> ModelInfo:
+    """A gguf as an engine would list it."""
+    return ModelInfo(
+        id=model_id,
+        size_bytes=shape.size_bytes,
+        parameters=float(shape.parameters),
+        quantization=shape.quantization or None,
+        context_tokens=shape.context_tokens,
+        max_context_tokens=shape.context_tokens,
+        is_chat=not shape.is_embedding,
+        capabilities=shape.capabilities,
+    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -14,11 +15,14 @@ from rung.chat import Health, Level, ModelInfo
 from rung.config.settings import Settings
 from rung.engines.base import Engine
 from rung.errors import ConfigError, EngineError, EngineErrorKind, UsageError
-from rung.routing.models import RoutedModel, routed
+from rung.routing.breaker import GOOD, Standing, after
+from rung.routing.kept import Kept
+from rung.routing.look import Listing, bounded_health, look
+from rung.routing.models import RoutedModel, check_price, routed
 from rung.routing.tiers import DEFAULT_TIERS
 
-LISTING_TIMEOUT_S = 2.0
-LISTING_FRESH_S = 15.0
+HEALTH_FRESH_S = 2.0
+JUST_NOW_S = 1.0
 
 FALLBACK_KINDS: frozenset[EngineErrorKind] = frozenset(
     {
@@ -31,29 +35,18 @@ FALLBACK_KINDS: frozenset[EngineErrorKind] = frozenset(
         "model_missing",
         "model_not_loaded",
         "out_of_memory",
+        "context_overflow",
         "server_error",
     }
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Listing:
-    """What one engine answered when it was last asked for its models."""
-
-    engine: Engine
-    models: tuple[RoutedModel, ...]
-    failure: EngineError | None
-    latency_ms: float
-    at: float
-
-    @property
-    def error(self) -> str | None:
-        """What went wrong, for people to read."""
-        return self.failure.message if self.failure else None
-
-
 class Router:
-    """Knows every engine. A dead engine costs at most one bounded look, then it is remembered."""
+    """Knows every engine: what it lists, how it is, how it stands.
+
+    Lists and health are kept, and looked up anew in the background, so that a dead engine costs
+    one bounded look and nobody waits for it again. `close` ends the looks that are under way.
+    """
 
     def __init__(self, settings: Settings, engines: Sequence[Engine]) -> None:
         self._settings = settings
@@ -62,9 +55,12 @@ class Router:
             if engine.name in self._engines:
                 raise ConfigError(f"two engines are called {engine.name!r}; rename one of them")
             self._engines[engine.name] = engine
-        self._listings: dict[str, Listing] = {}
+        self._listings: dict[str, Kept[Listing]] = {}
+        self._health: dict[tuple[str, str | None], Kept[Health]] = {}
+        self._standings: dict[str, Standing] = {}
         self.tiers: Mapping[str, int] = {**DEFAULT_TIERS, **settings.tiers}
         for name, model in settings.models.items():
+            check_price(name, model)
             if model.tier and model.tier not in self.tiers:
                 raise ConfigError(
                     f'models."{name}".tier: unknown tier {model.tier!r}; known are '
@@ -75,31 +71,56 @@ class Router:
     def engines(self) -> Sequence[Engine]:
         return tuple(self._engines.values())
 
+    def engine(self, name: str) -> Engine:
+        """The engine of that name. Raises UsageError naming those there are."""
+        if name not in self._engines:
+            known = ", ".join(self._engines) or "none"
+            raise UsageError(f"there is no engine {name!r} here; known are: {known}")
+        return self._engines[name]
+
     def allows(self, engine: Engine, local_only: bool) -> bool:
         """Whether a request may go to this engine at all. Nothing overrides `local_only`."""
         return engine.locality == "local" or not (local_only or self._settings.local_only)
 
-    async def listings(self, local_only: bool = False) -> tuple[Listing, ...]:
+    async def listings(
+        self, local_only: bool = False, *, max_age_s: float = math.inf
+    ) -> tuple[Listing, ...]:
         """Every allowed engine's models, asked at the same time, each within two seconds."""
         allowed = [engine for engine in self.engines if self.allows(engine, local_only)]
-        return tuple(await asyncio.gather(*(self._listing(engine) for engine in allowed)))
+        looks = (self.listing(engine, max_age_s=max_age_s) for engine in allowed)
+        return tuple(await asyncio.gather(*looks))
 
-    async def models(self, local_only: bool = False) -> tuple[RoutedModel, ...]:
+    def listed(self, engine: str, model_id: str) -> ModelInfo | None:
+        """What the engine last said of the model. Asks nobody."""
+        kept = self._listings.get(engine)
+        last = kept.last if kept is not None else None
+        infos = last.infos if last is not None else ()
+        return next((info for info in infos if info.id == model_id), None)
+
+    async def models(
+        self, local_only: bool = False, *, max_age_s: float = math.inf
+    ) -> tuple[RoutedModel, ...]:
         """All chat models that can be asked now, weakest tier first, small before large."""
-        found = [model for item in await self.listings(local_only) for model in item.models]
+        listings = await self.listings(local_only, max_age_s=max_age_s)
+        found = [model for listing in listings for model in listing.models]
         return tuple(sorted(filter(lambda m: m.info.is_chat, found), key=_rank))
 
     async def find(self, name: str, local_only: bool = False) -> RoutedModel:
         """The model called `engine/id`, or `id` where only one engine has it.
 
-        Raises UsageError naming the nearest model, or EngineError where its engine is the trouble.
+        One that is not among those that were listed is looked for once more: it, or its engine,
+        may have come since. Raises UsageError naming the nearest model, or EngineError where its
+        engine is the trouble.
         """
         engine_name, _, model_id = name.partition("/")
         engine = self._engines.get(engine_name) if model_id else None
         if engine is not None:
             return await self._find_on(engine, model_id, local_only)
-        known = await self.models(local_only)
-        matches = [model for model in known if name in (model.info.id, model.name)]
+        for max_age_s in (math.inf, JUST_NOW_S):
+            known = await self.models(local_only, max_age_s=max_age_s)
+            matches = [model for model in known if name in (model.info.id, model.name)]
+            if matches:
+                break
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -114,10 +135,11 @@ class Router:
                 f"{name} is not on this machine (its engine is {engine.locality}) and local_only "
                 "is set; name a local model, or unset local_only"
             )
-        listing = await self._listing(engine)
-        match = next((model for model in listing.models if model.info.id == model_id), None)
-        if match is not None:
-            return match
+        for max_age_s in (math.inf, JUST_NOW_S):
+            listing = await self.listing(engine, max_age_s=max_age_s)
+            match = next((model for model in listing.models if model.info.id == model_id), None)
+            if match is not None:
+                return match
         if listing.failure is not None and name not in self._settings.models:
             raise _of_model(listing.failure, engine, model_id)
         if engine.locality == "cloud" or name in self._settings.models:
@@ -132,70 +154,89 @@ class Router:
             _, _, model_id = name.partition("/")
             return self._routed(self._engines[error.engine], ModelInfo(id=model_id))
 
-    async def answer_order(self, local_only: bool = False) -> tuple[RoutedModel, ...]:
+    async def answer_order(
+        self, local_only: bool = False, *, is_unfit: Callable[[RoutedModel], bool] = lambda _: False
+    ) -> tuple[RoutedModel, ...]:
         """Who answers a plain question: the user's default models, then the strongest free ones.
 
-        A paid model is never in it: it must be named.
+        Neither a paid model nor a cloud model that the user has not declared is ever in it: it
+        must be named. Models that are `is_unfit` for the request, and those of engines that fail
+        just now, come after all others.
         """
-        free = [model for model in await self.models(local_only) if model.is_free]
-        return tuple(
-            sorted(
-                free,
-                key=lambda m: (not m.is_default, -m.level, not m.info.is_loaded, _size(m)),
+        free = [m for m in await self.models(local_only) if m.is_free and (m.tier or m.is_default)]
+
+        def rank(model: RoutedModel) -> tuple[bool, bool, bool, int, bool, float]:
+            return (
+                self.is_shut(model.engine),
+                is_unfit(model),
+                not model.is_default,
+                -model.level,
+                not model.info.is_loaded,
+                _size(model),
             )
-        )
+
+        return tuple(sorted(free, key=rank))
 
     async def health(self, engine: Engine, model_id: str | None, *, probe: bool = False) -> Health:
-        """The engine's own four levels; a failure to look is itself an answer.
+        """The engine's own four levels, as they were seen last; a failure to look is an answer too.
 
-        An engine that `local_only` keeps out is not contacted, and nothing that costs is probed.
+        Only the first look, and a probe, are waited for. An engine that `local_only` keeps out is
+        not contacted, and nothing that costs is probed.
         """
         if not self.allows(engine, local_only=False):
             reason = f"not asked: it is {engine.locality}, and local_only is set"
             return Health(reachable=Level(error=reason))
+        if probe:
+            return await self._probed(engine, model_id)
+        key = (engine.name, model_id)
+        if key not in self._health:
+            self._health[key] = Kept(
+                lambda _: bounded_health(engine, model_id), lambda _: HEALTH_FRESH_S
+            )
+        return await self._health[key].get()
+
+    async def _probed(self, engine: Engine, model_id: str | None) -> Health:
         configured = self._settings.engines.get(engine.name)
         asked = model_id or (configured.model if configured else "")
-        is_free = self._routed(engine, ModelInfo(id=asked)).is_free
+        if not self._routed(engine, ModelInfo(id=asked)).is_free:
+            health = await bounded_health(engine, model_id)
+            return msgspec.structs.replace(health, probed=Level(error="not probed: it is paid"))
         try:
-            async with asyncio.timeout(None if probe and is_free else LISTING_TIMEOUT_S * 2):
-                health = await engine.health(model_id, probe=probe and is_free)
-        except TimeoutError:
-            return Health(reachable=Level(ok=False, error="no answer within 4 s"))
+            return await engine.health(model_id, probe=True)
         except EngineError as error:
             return Health(reachable=Level(ok=False, error=error.message))
-        if probe and not is_free:
-            return msgspec.structs.replace(health, probed=Level(error="not probed: it is paid"))
-        return health
 
-    def mark_failed(self, engine: Engine) -> None:
-        """Forget what an engine listed: a call to it just failed, so look again before the next."""
-        self._listings.pop(engine.name, None)
-
-    async def _listing(self, engine: Engine) -> Listing:
-        known = self._listings.get(engine.name)
-        if known is not None and time.monotonic() - known.at < LISTING_FRESH_S:
-            return known
-        started = time.monotonic()
-        failure: EngineError | None = None
-        infos: Sequence[ModelInfo] = ()
-        try:
-            async with asyncio.timeout(LISTING_TIMEOUT_S):
-                infos = await engine.list_models()
-        except TimeoutError:
-            message = f"{engine.name} did not list its models within {LISTING_TIMEOUT_S:g} s"
-            failure = EngineError("timeout", message, engine=engine.name)
-        except EngineError as error:
-            failure = error
+    def report(self, engine: Engine, failure: EngineError | None) -> None:
+        """How a call to the engine went. After an outage its models are listed anew."""
         now = time.monotonic()
-        listing = Listing(
-            engine=engine,
-            models=tuple(self._routed(engine, info) for info in self._declared(engine, infos)),
-            failure=failure,
-            latency_ms=(now - started) * 1000,
-            at=now,
-        )
-        self._listings[engine.name] = listing
-        return listing
+        kind, wait_s = (failure.kind, failure.retry_after_s) if failure else (None, None)
+        old = self._standings.get(engine.name, GOOD)
+        new = self._standings[engine.name] = after(old, kind, now, wait_s)
+        kept = self._listings.get(engine.name)
+        if kept is not None and (new != old or kind == "model_missing"):
+            kept.expire()
+
+    def is_shut(self, engine: Engine) -> bool:
+        """Whether the engine fails just now, so that others are asked first."""
+        return self._standings.get(engine.name, GOOD).is_open(time.monotonic())
+
+    async def close(self) -> None:
+        """Ends the looks that are under way."""
+        for kept in (*self._listings.values(), *self._health.values()):
+            await kept.close()
+
+    async def listing(self, engine: Engine, *, max_age_s: float = math.inf) -> Listing:
+        """What the engine lists, as it was seen last; waits only where that is too old."""
+        if engine.name not in self._listings:
+            self._listings[engine.name] = Kept(
+                lambda last: self._look(engine, last), lambda listing: listing.fresh_s
+            )
+        return await self._listings[engine.name].get(max_age_s)
+
+    async def _look(self, engine: Engine, last: Listing | None) -> Listing:
+        listing = await look(engine, last)
+        infos = self._declared(engine, listing.infos)
+        return replace(listing, models=tuple(self._routed(engine, info) for info in infos))
 
     def _declared(self, engine: Engine, listed: Sequence[ModelInfo]) -> list[ModelInfo]:
         """What the engine lists, and what the user declares of an engine that lists nothing."""
