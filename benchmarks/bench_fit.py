@@ -21,7 +21,7 @@ from pathlib import Path
 from rung.chat import ChatRequest, LoadOptions, Message
 from rung.config.load import load
 from rung.config.settings import EmbeddedSettings, KvType
-from rung.engines.embedded import EmbeddedEngine
+from rung.engines.embedded.engine import EmbeddedEngine
 from rung.errors import EngineError
 from rung.models.fit import budget
 from rung.models.gguf import GgufMetadata, read_gguf

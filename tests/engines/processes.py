@@ -27,7 +27,7 @@ def model_processes() -> list[int]:
     for proc in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             state, parent = (proc / "stat").read_text().rpartition(")")[2].split()[:2]
-            is_model = b"embedded_child.py" in (proc / "cmdline").read_bytes()
+            is_model = b"embedded/child.py" in (proc / "cmdline").read_bytes()
             if int(parent) == os.getpid() and state != "Z" and is_model:
                 found.append(int(proc.name))
     return found

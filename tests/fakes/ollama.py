@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from rung.engines.ollama_models import canonical
+from rung.engines.ollama.models import canonical
 from tests.fakes.formats import Call
 from tests.fakes.ollama_lines import OllamaFormat
 from tests.fakes.ollama_pull import Pulls, pull

@@ -9,7 +9,7 @@ import pytest
 
 from rung.chat import ChatRequest, LoadOptions, Message, ModelInfo
 from rung.config.settings import EmbeddedSettings, EngineSettings, MemorySettings, Settings
-from rung.engines.embedded import EmbeddedEngine
+from rung.engines.embedded.engine import EmbeddedEngine
 from rung.engines.openai_compatible import OpenAICompatibleEngine
 from rung.models.fit import budget
 from rung.models.footprint import (

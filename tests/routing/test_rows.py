@@ -10,7 +10,7 @@ import pytest
 
 from rung.chat import Locality, ModelInfo
 from rung.config.settings import EngineSettings, MemorySettings, ModelSettings, Settings
-from rung.engines.embedded import EmbeddedEngine
+from rung.engines.embedded.engine import EmbeddedEngine
 from rung.engines.openai_compatible import OpenAICompatibleEngine
 from rung.models.catalogue import catalogue
 from rung.models.gguf import GgufMetadata

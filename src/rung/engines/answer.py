@@ -20,7 +20,7 @@ from rung.engines.fields import (
     first_count,
 )
 from rung.engines.think import Split, ThinkSplitter
-from rung.engines.tool_gate import ToolGate
+from rung.engines.tools.gate import ToolGate
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -148,7 +148,7 @@ class Answer:
     def _finish_calls(self) -> None:
         """The calls, joined and mended; those in the text if the engine saw none."""
         # Imported here: only an answer with tools pays for the schema validator.
-        from rung.engines.tool_salvage import mended_call, salvage_tool_calls
+        from rung.engines.tools.salvage import mended_call, salvage_tool_calls
 
         for number, call in enumerate(self._calls):
             native = ToolCall(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rung.config.settings import EngineKind, EngineSettings
-from rung.engines.anthropic import AnthropicEngine
+from rung.engines.anthropic.engine import AnthropicEngine
 from rung.engines.http_engine import HttpEngine
-from rung.engines.llama_server import LlamaServerEngine
-from rung.engines.lmstudio import LMStudioEngine
-from rung.engines.ollama import OllamaEngine
+from rung.engines.llamacpp.engine import LlamaServerEngine
+from rung.engines.lmstudio.engine import LMStudioEngine
+from rung.engines.ollama.engine import OllamaEngine
 from rung.engines.openai import OpenAIEngine
 from rung.engines.openai_compatible import OpenAICompatibleEngine
 from rung.engines.openrouter import OpenRouterEngine

@@ -17,7 +17,7 @@ from rung.chat import Cancellation, JsonObject
 from rung.engines.deadline import Deadline
 from rung.engines.failure import Origin
 from rung.engines.profiles import Reply
-from rung.engines.tunnel import Tunnel
+from rung.engines.ssh.tunnel import Tunnel
 from rung.errors import EngineError
 
 # llama.cpp and uvicorn drop idle connections after 5 s: a reused one must be younger.

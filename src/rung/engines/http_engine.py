@@ -22,9 +22,9 @@ from rung.engines.failure import Origin, response_error
 from rung.engines.health import check_health, fetch_models, fetch_version
 from rung.engines.locality import locality_of
 from rung.engines.profiles import Profile, profile_for
-from rung.engines.ssh_url import SCHEME, parse_ssh_url
+from rung.engines.ssh.tunnel import Tunnel
+from rung.engines.ssh.url import SCHEME, parse_ssh_url
 from rung.engines.think import without_old_thinking
-from rung.engines.tunnel import Tunnel
 from rung.engines.wire import Reader, Wire
 from rung.errors import EngineError
 

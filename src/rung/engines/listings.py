@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from rung.chat import Capability, JsonObject, LoadedModel, ModelInfo
 from rung.engines.fields import as_list, as_number, as_object, as_text, first_count
-from rung.engines.ollama_models import canonical, is_remote, read_running
+from rung.engines.ollama.models import canonical, is_remote, read_running
 
 Reader = Callable[[Sequence[object]], list[ModelInfo] | None]
 

@@ -1,6 +1,6 @@
 """Will a model fit into memory? An estimate before anything is loaded.
 
-What llama.cpp allocates, by its own rules, for the settings of `engines/embedded_child.py`. The
+What llama.cpp allocates, by its own rules, for the settings of `engines/embedded/child.py`. The
 rules are those of its sources (llama-kv-cache*.cpp, llama-memory-recurrent.cpp, repack.cpp); the
 constants without a rule were measured on build b11549. `benchmarks/bench_fit.py` compares the sum
 with the resident memory of real processes.
@@ -22,7 +22,7 @@ from rung.models.gguf import GgufMetadata
 FitLevel = Literal["fits", "tight", "too large", "unknown"]
 Need = Callable[[LoadOptions], int]  # bytes that a model takes, loaded so
 
-# Tokens that are computed at once, as embedded_child.py sets it: on a CPU, or a Mac's GPU.
+# Tokens that are computed at once, as engines/embedded/child.py sets it: on a CPU, or a Mac's GPU.
 BATCH_TOKENS = 512 if sys.platform == "darwin" else 64
 KV_VALUE_BYTES: Mapping[KvType, float] = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 CONTEXT_STEP = 256

@@ -9,7 +9,7 @@ import msgspec
 
 from rung.chat import LoadOptions, ModelInfo
 from rung.config.settings import KvType
-from rung.engines.embedded_spec import MAX_CONTEXT_TOKENS
+from rung.engines.embedded.spec import MAX_CONTEXT_TOKENS
 from rung.models.fit import (
     KV_VALUE_BYTES,
     Budget,

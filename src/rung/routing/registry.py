@@ -9,7 +9,7 @@ from rung.config.settings import EngineKind, Settings
 from rung.engines.base import Engine
 from rung.engines.build import build_engine
 from rung.engines.discovery import default_ports, discover
-from rung.engines.embedded import EmbeddedEngine
+from rung.engines.embedded.engine import EmbeddedEngine
 from rung.models.catalogue import catalogue
 from rung.models.gguf import GgufMetadata
 from rung.models.shapes import Shapes

@@ -11,7 +11,7 @@ import pytest
 
 from rung.chat import ChatRequest, LoadOptions, Message, ModelInfo
 from rung.config.settings import EmbeddedSettings, MemorySettings, ModelSettings, Settings
-from rung.engines.embedded import EmbeddedEngine
+from rung.engines.embedded.engine import EmbeddedEngine
 from rung.ledger.rows import AuditRow
 from rung.models.lifecycle.manager import ModelManager
 from rung.models.measured import Measurements
@@ -46,11 +46,12 @@ class Machine:
         )
         self.most_processes = 0
 
-    async def ask(self, model: str, tokens: int = 1) -> str:
+    async def ask(self, model: str, tokens: int = 3) -> str:
         request = ChatRequest(
             model=model,
             messages=(Message(role="user", content=f"Say {model}."),),
             max_tokens=tokens,
+            temperature=0.0,
         )
         async with self.manager.lease(self.engine, model, LoadOptions()):
             self.most_processes = max(self.most_processes, len(self.engine.pids))
@@ -105,7 +106,7 @@ async def test_clients_that_ask_again_and_again_share_the_memory_in_turns(
 
     async def client(model: str) -> None:
         for _ in range(3):
-            assert await machine.ask(model, tokens=1)
+            assert await machine.ask(model)
             turns.append(model)
 
     await asyncio.gather(*(client("ab"[n % 2]) for n in range(8)))

@@ -317,6 +317,20 @@ async def test_a_caller_that_is_cancelled_just_as_it_is_served_gives_its_lease_b
     await until(lambda: all(not row.leases and not row.waiting for row in manager.snapshot()))
 
 
+async def test_a_lease_is_not_given_to_a_caller_who_leaves_in_the_same_moment(make: Make) -> None:
+    engine = ScriptedEngine({"a": 1})
+    manager = make(engine)
+    held = manager.lease(engine, "a", LoadOptions(slots=1))
+    await held.__aenter__()
+    leaves = asyncio.create_task(ask(manager, engine, "a"))
+    stays = asyncio.create_task(ask(manager, engine, "a"))
+    await until(lambda: [row.waiting for row in manager.snapshot()] == [2])
+    await held.__aexit__(None, None, None)
+    leaves.cancel()
+    assert await stays == "yes"
+    await until(lambda: [row.leases for row in manager.snapshot()] == [0])
+
+
 async def test_unloading_waits_for_leases_and_later_callers_load_again(make: Make) -> None:
     engine = ScriptedEngine({"a": 1})
     manager = make(engine)
@@ -502,6 +516,19 @@ async def test_progress_of_a_load_reaches_who_asked_for_it(make: Make) -> None:
     engine, shares = ScriptedEngine({"a": 1}), list[float]()
     loaded = await make(engine).load(engine, "a", ANY, shares.append)
     assert (loaded.model, shares) == ("a", [0.5])
+
+
+async def test_closing_answers_those_who_have_only_just_come(make: Make) -> None:
+    engine = ScriptedEngine({"a": 1})
+    manager = make(engine)
+    coming = [
+        asyncio.create_task(failure_of(ask(manager, engine, "a"))),
+        asyncio.create_task(failure_of(manager.unload(engine, "a"))),
+        asyncio.create_task(failure_of(manager.survey())),
+    ]
+    await asyncio.sleep(0)
+    await manager.close()
+    assert {(await task).kind for task in coming} == {"cancelled"}
 
 
 async def test_closing_ends_who_waits_and_what_loads(make: Make) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Any
 
 from rung.chat import Cancellation, LoadedModel, LoadOptions
 from rung.config.settings import Settings
@@ -23,7 +24,7 @@ from rung.models.lifecycle.looking import OTHERS_TIMEOUT_S, Looking
 from rung.models.lifecycle.memory import Available
 from rung.models.lifecycle.options import resolve
 from rung.models.lifecycle.owner import Owner
-from rung.models.lifecycle.requests import Request, Unloading
+from rung.models.lifecycle.requests import Request, Unloading, answer, copy_of
 from rung.models.lifecycle.state import Key, Waiter
 from rung.models.lifecycle.status import ModelStatus, statuses
 from rung.models.lifecycle.work import EngineWork, Message
@@ -64,6 +65,7 @@ class ModelManager:
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._mailbox: asyncio.Queue[Message] = asyncio.Queue()
         self._running: asyncio.Task[None] | None = None
+        self._promises: set[asyncio.Future[Any]] = set()
         self._is_closed = False
 
     @asynccontextmanager
@@ -82,13 +84,10 @@ class ModelManager:
         and the engine when it is not. Two leases in one another can wait for each other for ever,
         if their models do not fit together: end one before the next.
         """
-        origin = Origin(engine=engine.name, base_url="", model=model)
-        deadline = Deadline(origin, timeout_s, cancel)
-        if not engine.can_load:
-            async with self._slot(engine, deadline) as lease:
-                yield lease
-            return
-        async with self._hold(self._request(engine, model, options), deadline) as lease:
+        request = self._request(engine, model, options) if engine.can_load else None
+        deadline = Deadline(_origin(engine, model), timeout_s, cancel)
+        held = self._hold(request, deadline) if request else self._slot(engine, deadline)
+        async with held as lease:
             yield lease
 
     async def load(
@@ -103,8 +102,7 @@ class ModelManager:
             return await engine.load(model, options, on_progress)  # says that it cannot
         request = self._request(engine, model, options)
         request.is_explicit, request.on_progress = True, on_progress
-        deadline = Deadline(Origin(engine=engine.name, base_url="", model=model), None, None)
-        async with self._hold(request, deadline) as lease:
+        async with self._hold(request, Deadline(_origin(engine, model), None, None)) as lease:
             return lease.loaded or LoadedModel(model=model)
 
     async def unload(self, engine: Engine, model: str, *, force: bool = False) -> bool:
@@ -115,7 +113,7 @@ class ModelManager:
         if not engine.can_load:
             await engine.unload(model)  # says that it cannot
         key = Key(engine.name, model)
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[bool] = self._promise()
         asked = Unloading(ticket=next(self._tickets), done=done)
         ask = partial(self._unload, key, asked, force)
         self._check_open(key)
@@ -135,7 +133,7 @@ class ModelManager:
         asked: list[asyncio.Future[EngineError | None]] = []
         for engine in self._engines:
             if engine.can_load:
-                asked.append(asyncio.get_running_loop().create_future())
+                asked.append(self._promise())
                 then = partial(_answered, asked[-1])
                 self._tell(partial(self._looking.look_first, engine, then, OTHERS_TIMEOUT_S))
         failures = [error for error in await asyncio.gather(*asked) if error is not None]
@@ -148,7 +146,7 @@ class ModelManager:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
         await self._work.close()
-        self._owner.close(EngineError("cancelled", "Rung is closing", engine="rung"))
+        self._break_promises(EngineError("cancelled", "Rung is closing", engine="rung"))
 
     def _request(self, engine: Engine, model: str, wanted: LoadOptions) -> Request:
         if not engine.obeys_options:
@@ -164,7 +162,7 @@ class ModelManager:
             ),
             engine=engine,
             options=options,
-            lease=asyncio.get_running_loop().create_future(),
+            lease=self._promise(),
         )
 
     @asynccontextmanager
@@ -255,7 +253,22 @@ class ModelManager:
         if fault is not None:
             self._is_closed = True
             message = f"the model manager failed: {type(fault).__name__}: {fault}"
-            self._owner.close(EngineError("server_error", message, engine="rung"))
+            self._break_promises(EngineError("server_error", message, engine="rung"))
+
+    def _promise(self) -> asyncio.Future[Any]:
+        """A future that the owner answers, or that fails with the manager."""
+        promise: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._promises.add(promise)
+        promise.add_done_callback(self._promises.discard)
+        return promise
+
+    def _break_promises(self, error: EngineError) -> None:
+        for promise in self._promises:
+            answer(promise, copy_of(error, Key(error.engine, "")))
+
+
+def _origin(engine: Engine, model: str) -> Origin:
+    return Origin(engine=engine.name, base_url="", model=model)
 
 
 def _answered(done: asyncio.Future[EngineError | None], failure: EngineError | None) -> None:

@@ -100,15 +100,6 @@ class Owner:
         elif resident is not None and resident.state != "unloading":
             self.residents.put(replace(resident, leaving_ticket=None))
 
-    def close(self, error: EngineError) -> None:
-        """Nobody is served any more, because of `error`."""
-        for request in self.requests:
-            self.requests.fail(request, error)
-        for key, waiting in self._unloadings.items():
-            for asked in waiting:
-                answer(asked.done, copy_of(error, key))
-        self._unloadings.clear()
-
     # What becomes of loads and unloads.
 
     def _loaded(self, key: Key, ticket: int, result: LoadedModel | EngineError) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from rung.models.lifecycle.state import (
     Decision,
@@ -109,61 +110,48 @@ def _make_room(pool: Pool, head: Waiter, now: float) -> Decision:
     is_starved = head.key in pool.starved
     if own is None and not is_starved and _is_enough(pool, head, frozenset()):
         return Decision(load=head)
-    began_at = now
-    if pool.turn is not None and pool.turn.ticket == head.ticket:
-        began_at = pool.turn.began_at
+    turn = _turn_of(pool, head, now)
     leaving = _keys(r for r in pool.residents.values() if r.state == "unloading")
     if leaving and (own is None or own.key in leaving) and _is_enough(pool, head, leaving):
-        return Decision(turn=Turn(ticket=head.ticket, began_at=began_at, victims=frozenset()))
-    must_go = () if own is None else (own,)
-    rest = [
-        r
-        for r in pool.residents.values()
-        if r.is_evictable and r.state != "unloading" and r is not own
-    ]
-    rest.sort(key=lambda r: (not _is_free(pool, r), r.used_at))
+        return Decision(turn=turn)
 
-    def smallest(candidates: Sequence[Resident]) -> Sequence[Resident] | None:
-        return _smallest(
-            candidates,
-            lambda chosen: (
-                (bool(chosen) or not is_starved)
-                and _is_enough(pool, head, leaving | _keys((*must_go, *chosen)))
-            ),
-        )
+    def is_enough(chosen: Sequence[Resident]) -> bool:
+        gone = leaving | _keys(chosen if own is None else (own, *chosen))
+        return (bool(chosen) or not is_starved) and _is_enough(pool, head, gone)
 
-    if all(_is_free(pool, r) for r in must_go):
-        chosen = smallest([r for r in rest if _is_free(pool, r)])
-        if chosen is not None and (chosen or must_go):
-            return _evict(head, chosen, must_go, is_starved=is_starved)
-    planned = smallest(_steady(pool, head, rest))
+    movable = [r for r in pool.residents.values() if r.is_evictable and r.state != "unloading"]
+    movable = [r for r in movable if r is not own]
+    movable.sort(key=lambda r: (not _is_free(pool, r), r.used_at))
+    if own is None or _is_free(pool, own):
+        chosen = _smallest([r for r in movable if _is_free(pool, r)], is_enough)
+        if chosen is not None:
+            return _evict(head, chosen, own, is_starved=is_starved)
+    # A plan is kept: else a victim that is used once more looks recent, and another is chosen.
+    planned = _smallest(sorted(movable, key=lambda r: r.key not in turn.victims), is_enough)
     if planned is not None:
-        victims = _keys((*must_go, *planned))
-        return Decision(turn=Turn(ticket=head.ticket, began_at=began_at, victims=victims))
+        victims = _keys(planned if own is None else (own, *planned))
+        return Decision(turn=replace(turn, victims=victims))
     if any(r.state != "ready" for r in pool.residents.values()):
         # What is on its way in or out still changes what is free.
-        return Decision(turn=pool.turn)
+        return Decision(turn=turn)
     return Decision(refusal=head.ticket)
 
 
+def _turn_of(pool: Pool, head: Waiter, now: float) -> Turn:
+    """The turn of `head`: the one that it has, or one that begins now."""
+    if pool.turn is not None and pool.turn.ticket == head.ticket:
+        return pool.turn
+    return Turn(ticket=head.ticket, began_at=now, victims=frozenset())
+
+
 def _evict(
-    head: Waiter, chosen: Sequence[Resident], must_go: Sequence[Resident], *, is_starved: bool
+    head: Waiter, chosen: Sequence[Resident], own: Resident | None, *, is_starved: bool
 ) -> Decision:
     why: EvictionReason = "out_of_memory" if is_starved else "room"
     reasons: dict[Key, EvictionReason] = {resident.key: why for resident in chosen}
-    reasons.update((resident.key, "options") for resident in must_go)
+    if own is not None:
+        reasons[own.key] = "options"
     return Decision(evictions=tuple(reasons.items()), room_for=head.key)
-
-
-def _steady(pool: Pool, head: Waiter, rest: list[Resident]) -> list[Resident]:
-    """The candidates, those first that already make room for `head`: a plan is kept while it can.
-
-    Otherwise a victim that is used once more would look recent, and another would be chosen.
-    """
-    if pool.turn is None or pool.turn.ticket != head.ticket:
-        return rest
-    victims = pool.turn.victims
-    return sorted(rest, key=lambda r: r.key not in victims)
 
 
 def _smallest(

@@ -103,7 +103,7 @@ def copy_of(error: EngineError, key: Key) -> EngineError:
         error.kind,
         error.message,
         engine=key.engine,
-        model=key.model,
+        model=key.model or None,
         status=error.status,
         retry_after_s=error.retry_after_s,
     )

@@ -1,0 +1,1 @@
+"""llama-server, with one model or as a router."""

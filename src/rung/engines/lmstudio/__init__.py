@@ -1,0 +1,1 @@
+"""LM Studio, by its OpenAI-compatible and its own API."""

@@ -1,0 +1,1 @@
+"""The way to an engine on another machine."""
