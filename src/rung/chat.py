@@ -68,6 +68,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine is asked for. `model` is the engine's own id, without the engine's name.
 
     `schema` is the caller's original JSON Schema; each engine compiles it into what it enforces.
+    With `may_refuse` the model may say instead of an object why it has none: kind `refused`.
     `timeout_s` bounds the whole call; `think=None` leaves reasoning to the model's default.
     `context_tokens` is the window that the model is to be served with, where the engine lets a
     request say so (Ollama); others get theirs when they load.
@@ -78,6 +79,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...] = ()
     tool_choice: str | None = None
     schema: JsonObject | None = None
+    may_refuse: bool = False
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -151,10 +153,15 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of an answer. The last chunk of a stream, and only it, carries the `completion`."""
+    """A piece of an answer. The last chunk of a stream, and only it, carries the `completion`.
+
+    With a schema, `partial` is all of the object or list that is certain so far. A repair may begin
+    it anew: the completion's `parsed` is what counts.
+    """
 
     text: str = ""
     reasoning: str = ""
+    partial: Any = None
     completion: Completion | None = None
 
 
@@ -166,10 +173,12 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     `context_tokens` is the window that a call gets now: the one it is loaded with, else the one it
     would be loaded with. `max_context_tokens` is what it was trained on. `memory_bytes` is what it
-    takes while it is loaded. Prices are the engine's own, in USD per million tokens.
+    takes while it is loaded. Prices are the engine's own, in USD per million tokens. `names` are
+    what else the engine certainly means it by, in lower case.
     """
 
     id: str
+    names: frozenset[str] = frozenset()
     context_tokens: int | None = None
     max_context_tokens: int | None = None
     size_bytes: int | None = None

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from rung.chat import ModelInfo
+from rung.engines.listings import find_model, read_lmstudio_v1
 from rung.engines.openai_compatible import OpenAICompatibleEngine
 from tests.engines.calls import failure_of
-from tests.fakes.profiles import Route
+from tests.fakes.profiles import LMSTUDIO_MODEL, Route
 from tests.fakes.server import MODEL, FakeServer, Reply, failure
 
 ERROR_IN_200 = Route(content={"error": "Unexpected endpoint or method. (GET /health)"})
@@ -83,11 +84,47 @@ async def test_a_model_that_sleeps_on_disk_is_listed_and_not_loaded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("ollama", MODEL), ("lmstudio", f"{MODEL}@q4_k_m"), ("vllm", MODEL)]
+    ("kind", "name"),
+    [
+        ("ollama", MODEL),
+        ("ollama", MODEL.upper()),
+        ("lmstudio", f"{MODEL}@q4_k_m"),
+        ("lmstudio", f"acme/{MODEL}"),
+        ("lmstudio", f"ACME/{MODEL}@Q4_K_M"),
+        ("lmstudio", "my-pet"),
+        ("llamacpp", "nickname"),
+        ("vllm", MODEL),
+    ],
 )
 async def test_a_models_short_and_long_names_mean_the_same(kind: str, name: str) -> None:
     async with FakeServer(kind) as server, engine_of(server) as box:
+        if kind == "lmstudio":
+            instance = {"id": "my-pet", "config": {}}
+            entry = {**LMSTUDIO_MODEL, "loaded_instances": [instance]}
+            server.routes["/api/v1/models"] = Route(content={"models": [entry]})
+        if kind == "llamacpp":
+            entry = {"id": MODEL, "owned_by": "llamacpp", "aliases": ["Nickname", 7]}
+            server.routes["/v1/models"] = Route(content={"data": [entry]})
         assert (await box.health(name)).listed.ok
+
+
+async def test_other_weights_of_the_same_model_are_another_model() -> None:
+    entry = {
+        **LMSTUDIO_MODEL,
+        "variants": [f"{MODEL}@q4_k_m", f"{MODEL}@q8_0"],
+        "selected_variant": f"{MODEL}@q4_k_m",
+    }
+    models = read_lmstudio_v1([{"models": [entry]}]) or []
+    assert find_model(models, f"{MODEL}@q4_k_m") == models[0]
+    assert find_model(models, f"{MODEL}@q8_0") is None
+
+
+def test_a_name_that_two_models_share_is_the_name_of_neither_unless_it_is_an_id() -> None:
+    one = ModelInfo(id="one", names=frozenset({"pet", "two"}))
+    two = ModelInfo(id="two", names=frozenset({"pet"}))
+    assert find_model([one, two], "pet") is None
+    assert find_model([one, two], "two") == two
+    assert find_model([one, two], "") is None
 
 
 async def test_a_failed_probe_says_why() -> None:
@@ -144,6 +181,7 @@ async def test_models_are_read_as_each_engine_lists_them() -> None:
         quantization="Q4_K_M",
         is_loaded=True,
         capabilities=frozenset({"tools"}),
+        names=lmstudio[0].names,
     )
     assert (lmstudio[1].is_chat, lmstudio[1].is_loaded) == (False, False)
     assert ollama[0] == ModelInfo(
@@ -155,6 +193,7 @@ async def test_models_are_read_as_each_engine_lists_them() -> None:
         quantization="Q4_0",
         is_loaded=True,
         capabilities=frozenset({"tools", "thinking"}),
+        names=frozenset({MODEL, f"{MODEL}:latest"}),
     )
     assert vllm == [
         ModelInfo(id=MODEL, context_tokens=16384, max_context_tokens=16384, is_loaded=True)

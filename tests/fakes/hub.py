@@ -67,6 +67,8 @@ class FakeHub:
         self.gated: set[str] = set()
         self.api_statuses: list[int] = []  # one for each request to the API, before it is well
         self.api_body: bytes | None = None
+        self.api_redirect = ""
+        self.renamed: dict[str, str] = {}  # repositories by their old names
         self.changed_names: dict[str, str] = {}  # what the listing calls a file
         self.changed_sha256 = ""
         self.faults: list[Fault] = []
@@ -115,6 +117,8 @@ class FakeHub:
         path = unquote(urlsplit(asked.path).path)
         if self.api_statuses and path.startswith("/api/"):
             _send_json(handler, self.api_statuses.pop(0), {"error": "try later"})
+        elif self.api_redirect and path.startswith("/api/"):
+            _send(handler, 302, b"", {"Location": self.api_redirect})
         elif self.token and asked.token != f"Bearer {self.token}":
             _send_json(handler, 401, {"error": "Invalid username or password."})
         elif path.startswith("/api/models/"):
@@ -124,6 +128,9 @@ class FakeHub:
 
     def _list(self, handler: BaseHTTPRequestHandler, rest: str) -> None:
         repo, _, revision = rest.partition("/revision/")
+        if repo in self.renamed:
+            _send(handler, 307, b"", {"Location": f"/api/models/{self.renamed[repo]}"})
+            return
         if repo not in self.repos:
             _send_json(handler, 404, {"error": "Not found"}, {"X-Error-Code": "RepoNotFound"})
         elif repo in self.gated:
@@ -209,9 +216,9 @@ class FakeHub:
         ends = [end for end in (fault.drop_after, fault.stall_after) if end is not None]
         for at in range(0, min([len(body), *ends]), size):
             piece = body[at : min([at + size, len(body), *ends])]
+            self.sent_bytes += len(piece)  # before who reads it can look
             handler.wfile.write(piece)
             handler.wfile.flush()
-            self.sent_bytes += len(piece)
             if self.bytes_per_s:
                 time.sleep(0.05)  # the pace of a slow network, not a wait for something
         if fault.stall_after is not None:

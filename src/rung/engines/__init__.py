@@ -1,5 +1,6 @@
 """One adapter per engine: build request, parse answer, map errors, health. Nothing else.
 
-`OpenAICompatibleEngine` (in `openai_compatible`) and `EmbeddedEngine` (in `embedded`) are `Engine`s
-(in `base`); `discover` (in `discovery`) finds servers. `design.md` says how it hangs together.
+`Engine` (in `base`) is what all are; `build_engine` (in `build`) makes the one for some settings,
+`EmbeddedEngine` (in `embedded.engine`) runs llama.cpp itself, and `discover` (in `discovery`) finds
+servers on this machine. `design.md` says how it hangs together.
 """

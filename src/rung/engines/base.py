@@ -45,6 +45,12 @@ class Engine(ABC):
     can_embed: ClassVar[bool] = False
     can_count: ClassVar[bool] = False
     repeats_itself: ClassVar[bool] = False  # a call whose connection broke, once
+    continues_answers: ClassVar[bool] = False  # that end the conversation, within the schema
+
+    @property
+    def opening_s(self) -> float:
+        """How long the way to the engine may still take to open, before it can answer anything."""
+        return 0.0
 
     @abstractmethod
     def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -90,6 +96,14 @@ class Engine(ABC):
     async def unload(self, model: str) -> None:
         """Take `model` out of memory; one that is not there is no error. Raises `EngineError`."""
         raise self._cannot("unload models", model)
+
+    async def hand_back(self, model: str, idle_s: float) -> None:
+        """Leave `model`, which was loaded here, to the engine: `idle_s` after its last use it goes.
+
+        For an engine that would otherwise keep it for ever; any other does nothing. It is never
+        loaded for this, and what this program did not load is left alone. Raises `EngineError`.
+        """
+        return
 
     async def loaded(self) -> Sequence[LoadedModel]:
         """What is in memory now, whoever loaded it. Raises `EngineError`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from ssl import SSLError
@@ -15,9 +16,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from rung.chat import Cancellation, JsonObject
 from rung.engines.deadline import Deadline
-from rung.engines.failure import Origin
+from rung.engines.failure import Origin, not_the_api, reported_error, response_error
 from rung.engines.profiles import Reply
 from rung.engines.ssh.tunnel import Tunnel
+from rung.engines.wire import encoding
 from rung.errors import EngineError
 
 # llama.cpp and uvicorn drop idle connections after 5 s: a reused one must be younger.
@@ -76,6 +78,11 @@ class Connection:
         self._base_url = (tunnel.url.base_url if tunnel else origin.base_url).rstrip("/")
         self._session: aiohttp.ClientSession | None = None
 
+    @property
+    def opening_s(self) -> float:
+        """How long its tunnel may still take to open."""
+        return self._tunnel.opening_s if self._tunnel is not None else 0.0
+
     async def post(
         self,
         path: str,
@@ -96,32 +103,60 @@ class Connection:
         work = session.get(self._url(route), allow_redirects=False)
         return await awaited(work, self._origin, deadline, f"it was asked for {route}")
 
-    async def get(self, route: str, timeout_s: float, cancel: Cancellation | None = None) -> Reply:
+    async def get(self, route: str, timeout_s: float) -> Reply:
         """A whole reply, whatever its status. Raises `EngineError` where there is none."""
-        return await self.ask("GET", route, None, timeout_s, cancel)
+        return await self._exchange("GET", route, None, self._origin, timeout_s, None)
 
     async def ask(
         self,
         method: str,
         route: str,
         body: JsonObject | None,
+        origin: Origin,
         timeout_s: float | None,
         cancel: Cancellation | None = None,
+    ) -> JsonObject:
+        """The JSON object of a 200, empty for an empty body. For all that is not an answer.
+
+        `timeout_s` is for the engine: a tunnel that must be opened first has its own time on top.
+        Raises `EngineError`.
+        """
+        reply = await self._exchange(method, route, body, origin, timeout_s, cancel)
+        if reply.status != 200:
+            raise response_error(origin, reply.status, reply.headers, reply.body)
+        answer = reply.json
+        if error := answer.get("error"):
+            raise reported_error(origin, error, status=reply.status)
+        if not answer and reply.body.strip():
+            raise not_the_api(origin, reply.body, reply.status)
+        return answer
+
+    async def _exchange(
+        self,
+        method: str,
+        route: str,
+        body: JsonObject | None,
+        origin: Origin,
+        timeout_s: float | None,
+        cancel: Cancellation | None,
     ) -> Reply:
-        """As `get`, by any method, with `body` as JSON. For all that is not an answer."""
-        deadline = Deadline(self._origin, timeout_s, cancel)
+        if timeout_s is not None:
+            timeout_s += self.opening_s
+        deadline = Deadline(origin, timeout_s, cancel)
         try:
+            with encoding(origin):
+                data = None if body is None else msgspec.json.encode(body)
             session = await self._session_within(deadline)
             work = session.request(
                 method,
                 self._url(route),
-                data=None if body is None else msgspec.json.encode(body),
+                data=data,
                 headers=None if body is None else {"Content-Type": "application/json"},
                 allow_redirects=False,
             )
-            response = await awaited(work, self._origin, deadline, f"it was asked for {route}")
+            response = await awaited(work, origin, deadline, f"it was asked for {route}")
             try:
-                seen = await read_at_most(response, MAX_REPLY_BYTES, self._origin, deadline)
+                seen = await read_at_most(response, MAX_REPLY_BYTES, origin, deadline)
             finally:
                 response.close()
             return Reply(response.status, seen, response.headers)
@@ -197,14 +232,17 @@ async def awaited(
 
 
 async def read_at_most(
-    response: aiohttp.ClientResponse, limit: int, origin: Origin, deadline: Deadline
+    response: aiohttp.ClientResponse,
+    limit: int,
+    origin: Origin,
+    deadline: Deadline,
+    limit_s: float | None = None,
 ) -> bytes:
-    """The body, cut at `limit` bytes."""
-    body = bytearray()
+    """The body, cut at `limit` bytes, which must be there within `limit_s`."""
+    body, started_at = bytearray(), time.monotonic()
     while len(body) < limit:
-        piece = await awaited(
-            response.content.readany(), origin, deadline, "the reply was coming in"
-        )
+        read, passed_s = response.content.readany(), time.monotonic() - started_at
+        piece = await awaited(read, origin, deadline, "the reply was coming in", limit_s, passed_s)
         if not piece:
             break
         body += piece
@@ -218,7 +256,7 @@ def connection_error(origin: Origin, error: Exception) -> EngineError:
     match error:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return origin.error(
-                "unconfigured", f"base_url {at!r} is not a URL; it looks like http://HOST:PORT/v1"
+                "unconfigured", f"base_url {at!r} is not a URL; it looks like {origin.usual_url}"
             )
         case aiohttp.ClientConnectorDNSError():
             return origin.error("unreachable", f"the host of {at} is not known; check base_url")

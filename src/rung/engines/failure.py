@@ -117,13 +117,17 @@ _KEY = re.compile(r"\b(sk|pk|lm|key|or|hf)[-_][A-Za-z0-9*_-]{8,}|\bBearer\s+\S+"
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Who is answering, for the message of an error. `advice` says how to start the engine."""
+    """Who is answering, for the message of an error.
+
+    `advice` says how to start the engine, `usual_url` where its kind is found.
+    """
 
     engine: str
     base_url: str
     model: str | None = None
     secret: Secret | None = None
     advice: str = ""
+    usual_url: str = "http://HOST:PORT/v1"
 
     def error(
         self,
@@ -264,7 +268,7 @@ def reported_error(
 def _wrong_place(origin: Origin, seen: str) -> str:
     return (
         f"{origin.base_url} does not answer as this kind of engine does ({seen}); "
-        "check kind and base_url, which usually ends in /v1"
+        f"check kind and base_url, which looks like {origin.usual_url}"
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import cast
 
 import msgspec
 
 from rung.chat import JsonObject
+
+_TOO_MANY = 2.0**63
 
 
 def as_object(value: object) -> JsonObject:
@@ -33,13 +36,14 @@ def as_number(value: object) -> float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if value >= 0 and value != float("inf") else None
+    # An int may be too long for a float.
+    return float(value) if 0 <= value <= sys.float_info.max else None
 
 
 def as_count(value: object) -> int | None:
-    """`value` as a whole number that is not negative, else `None`."""
+    """`value` as a whole number that is not negative and that a database can hold, else `None`."""
     number = as_number(value)
-    return None if number is None else int(number)
+    return None if number is None or number >= _TOO_MANY else int(number)
 
 
 def first_count(*values: object) -> int | None:

@@ -11,7 +11,7 @@ from rung.engines.base import Engine
 from rung.engines.connection import Connection
 from rung.engines.failure import Origin, excerpt, reported_error, response_error
 from rung.engines.fields import as_text, decode
-from rung.engines.listings import Listing
+from rung.engines.listings import Listing, find_model
 from rung.engines.profiles import Profile, Reply, Sign, is_healthy
 from rung.errors import EngineError
 
@@ -136,12 +136,6 @@ async def _try_models(
         return await fetch_models(profile, connection, origin)
     except EngineError as error:
         return error
-
-
-def find_model(models: list[ModelInfo], name: str) -> ModelInfo | None:
-    """The listed model that `name` means: Ollama adds `:latest`, LM Studio takes `key@quant`."""
-    wanted = (name, f"{name}:latest", name.partition("@")[0])
-    return next((m for identifier in wanted for m in models if m.id == identifier), None)
 
 
 def model_levels(

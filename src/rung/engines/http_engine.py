@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from typing import ClassVar
 
 import aiohttp
 import msgspec
@@ -21,12 +22,12 @@ from rung.engines.enforcement import flagged
 from rung.engines.failure import Origin, response_error
 from rung.engines.health import check_health, fetch_models, fetch_version
 from rung.engines.locality import locality_of
-from rung.engines.profiles import Profile, profile_for
+from rung.engines.profiles import PROFILES, Profile, profile_for
 from rung.engines.ssh.tunnel import Tunnel
 from rung.engines.ssh.url import SCHEME, parse_ssh_url
 from rung.engines.think import without_old_thinking
 from rung.engines.wire import Reader, Wire
-from rung.errors import EngineError
+from rung.errors import ConfigError, EngineError
 
 _MAX_ERROR_BYTES = 64 * 1024
 _DRAIN_S = 0.05
@@ -43,11 +44,19 @@ class HttpEngine(Engine):
     life. How long a whole answer may take is for the caller to say, in `ChatRequest.timeout_s`.
     """
 
+    takes_endpoint: ClassVar[bool] = False  # another chat route than the kind's own
+
     def __init__(self, name: str, settings: EngineSettings) -> None:
+        """Raises `UsageError` for settings that the engine could not obey."""
+        if settings.endpoint and not self.takes_endpoint:
+            raise ConfigError(
+                f"engines.{name}.endpoint: {PROFILES[settings.kind].title} has one chat "
+                "route only; leave endpoint out"
+            )
         self.name = name
         self.kind = settings.kind
         self.settings = settings
-        own_url = profile_for(settings.kind, "").base_url
+        own_url = self._usual_url = PROFILES[settings.kind].base_url
         base_url = (settings.base_url or own_url).rstrip("/")
         self.profile: Profile = profile_for(settings.kind, base_url)
         self.tool = self.profile.tool
@@ -65,6 +74,10 @@ class HttpEngine(Engine):
             tunnel=self._tunnel,
             proxy=self._proxy(),
         )
+
+    @property
+    def opening_s(self) -> float:
+        return self._connection.opening_s
 
     def _proxy(self) -> str | None:
         """The system's proxy; nothing that is near goes through it, whatever the user calls it."""
@@ -95,6 +108,7 @@ class HttpEngine(Engine):
             model=model,
             secret=self.settings.api_key,
             advice=self.profile.advice,
+            usual_url=self._usual_url,
         )
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
@@ -153,7 +167,9 @@ class HttpEngine(Engine):
         if response.status == 200:
             return response
         try:
-            raw = await read_at_most(response, _MAX_ERROR_BYTES, origin, deadline)
+            raw = await read_at_most(
+                response, _MAX_ERROR_BYTES, origin, deadline, self.settings.stall_timeout_s
+            )
             raise response_error(origin, response.status, response.headers, raw)
         finally:
             response.close()

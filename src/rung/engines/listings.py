@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from rung.chat import Capability, JsonObject, LoadedModel, ModelInfo
 from rung.engines.fields import as_list, as_number, as_object, as_text, first_count
+from rung.engines.lmstudio.models import names_of
 from rung.engines.ollama.models import canonical, is_remote, read_running
 
 Reader = Callable[[Sequence[object]], list[ModelInfo] | None]
@@ -43,6 +44,17 @@ def parameter_count(text: str) -> float | None:
         return None
     experts, number, unit = found.groups()
     return int(experts or 1) * float(number) * _UNITS[unit.upper()]
+
+
+def _lower(value: object) -> str:
+    return as_text(value).lower()
+
+
+def find_model(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
+    """The listed model that `name` means, if that is certain: its id, else one of its names."""
+    named = [model for model in models if model.id == name]
+    named = named or [model for model in models if name.lower() in model.names]
+    return named[0] if len(named) == 1 else None
 
 
 def _objects(answer: object, name: str) -> list[JsonObject] | None:
@@ -100,6 +112,7 @@ def _openai_model(entry: JsonObject) -> ModelInfo:
     kinds = as_list(as_object(entry.get("architecture")).get("output_modalities"))
     return ModelInfo(
         id=identifier,
+        names=frozenset(filter(None, map(_lower, as_list(entry.get("aliases"))))),
         context_tokens=first_count(*window, meta.get("n_ctx")),
         max_context_tokens=first_count(*window, meta.get("n_ctx_train")),
         size_bytes=first_count(meta.get("size")),
@@ -134,6 +147,7 @@ def _lmstudio_model(entry: JsonObject) -> ModelInfo:
     windows = [first_count(as_object(one.get("config")).get("context_length")) for one in instances]
     return ModelInfo(
         id=as_text(entry.get("key")),
+        names=names_of(entry),
         # Any instance may answer. What a model that is not loaded would get, it does not say.
         context_tokens=min((window for window in windows if window), default=None),
         max_context_tokens=first_count(entry.get("max_context_length")),
@@ -202,6 +216,7 @@ def _ollama_model(entry: JsonObject, running: dict[str, LoadedModel] | None) -> 
     named = as_list(entry.get("capabilities"))
     return ModelInfo(
         id=name,
+        names=frozenset({canonical(name), canonical(name).removesuffix(":latest")}),
         context_tokens=loaded.context_tokens if loaded else None,
         size_bytes=first_count(entry.get("size")),
         memory_bytes=loaded.memory_bytes if loaded else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import msgspec
 
-from rung.chat import ChatRequest, Embeddings, EmbedRequest, JsonObject, Usage
+from rung.chat import ChatRequest, Embeddings, EmbedRequest, Usage
 from rung.config.settings import EngineSettings
 from rung.engines.body import AnswerBody
 from rung.engines.deadline import Deadline
@@ -16,10 +16,10 @@ from rung.engines.embeddings import (
     embedding_bodies,
     read_vectors,
 )
-from rung.engines.failure import Origin, not_the_api, refuses, reported_error, response_error
+from rung.engines.failure import Origin, refuses
 from rung.engines.fields import as_object, as_text, decode
 from rung.engines.http_engine import HttpEngine
-from rung.engines.request import encode_body, encoding
+from rung.engines.request import encode_body
 from rung.engines.wire import Encoded, Wire
 from rung.errors import EngineError
 
@@ -33,6 +33,7 @@ class OpenAICompatibleEngine(HttpEngine):
     has_tools = True
     has_images = True
     can_embed = True
+    takes_endpoint = True
 
     def __init__(self, name: str, settings: EngineSettings) -> None:
         super().__init__(name, settings)
@@ -71,7 +72,8 @@ class OpenAICompatibleEngine(HttpEngine):
         usage, served = Usage(tokens_in=0), None
         try:
             for body in embedding_bodies(request):
-                answer = await self._ask("POST", "embeddings", body, origin, deadline.remaining_s)
+                work = self._connection.ask("POST", "embeddings", body, origin, None)
+                answer = await deadline.wait(work, "it was asked for embeddings")
                 vectors += read_vectors(answer, len(body["input"]))
                 usage = add_usage(usage, answer)
                 served = as_text(answer.get("model")) or served
@@ -90,23 +92,3 @@ class OpenAICompatibleEngine(HttpEngine):
             usage=usage,
             total_ms=deadline.elapsed_ms,
         )
-
-    async def _ask(
-        self,
-        method: str,
-        route: str,
-        body: JsonObject | None,
-        origin: Origin,
-        timeout_s: float | None,
-    ) -> JsonObject:
-        """The JSON object of a 200, empty for an empty body. Raises `EngineError`."""
-        with encoding(origin):
-            reply = await self._connection.ask(method, route, body, timeout_s)
-        if reply.status != 200:
-            raise response_error(origin, reply.status, reply.headers, reply.body)
-        answer = reply.json
-        if error := answer.get("error"):
-            raise reported_error(origin, error, status=reply.status)
-        if not answer and reply.body.strip():
-            raise not_the_api(origin, reply.body, reply.status)
-        return answer

@@ -30,7 +30,7 @@ class OpenRouterEngine(OpenAICompatibleEngine):
 
     async def list_models(self) -> list[ModelInfo]:
         origin = self._origin()
-        listing = await self._ask("GET", "models", None, origin, HEALTH_TIMEOUT_S)
+        listing = await self._connection.ask("GET", "models", None, origin, HEALTH_TIMEOUT_S)
         models = read_openrouter([listing])
         if models is None:
             raise origin.error("bad_output", f"{self.profile.title} sends no list of models")

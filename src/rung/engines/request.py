@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import msgspec
 
 from rung.chat import ChatRequest, JsonObject, Message, Tool
 from rung.engines.failure import Origin
 from rung.engines.profiles import Dialect
+from rung.engines.wire import encoding
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -28,19 +27,6 @@ def encode_body(
         if not asks_usage:
             del body["stream_options"]
         return msgspec.json.encode(body)
-
-
-@contextmanager
-def encoding(origin: Origin) -> Generator[None]:
-    """Around the writing of JSON: what cannot be written is a `bad_request`."""
-    try:
-        yield
-    except UnicodeEncodeError as error:
-        raise origin.error(
-            "bad_request", f"the prompt is not valid Unicode text: {error.reason}"
-        ) from error
-    except RecursionError as error:
-        raise origin.error("bad_request", "a schema or tool is nested too deeply") from error
 
 
 def build_body(request: ChatRequest, dialect: Dialect) -> JsonObject:

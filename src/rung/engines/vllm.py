@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from rung.chat import ChatRequest, LoadedModel, LoadOptions, ModelInfo
 from rung.engines.deadline import Deadline
 from rung.engines.fields import first_count
-from rung.engines.health import HEALTH_TIMEOUT_S, find_model
+from rung.engines.health import HEALTH_TIMEOUT_S
+from rung.engines.listings import find_model
 from rung.engines.metered import MeteredEngine
 from rung.engines.polling import until
 from rung.engines.request import prompt_fields
+from rung.engines.think import without_old_thinking
 from rung.errors import EngineError
 
 _WAKE_TIMEOUT_S = 600.0
@@ -49,7 +51,7 @@ class VllmEngine(MeteredEngine):
             return _loaded(known)
         deadline = Deadline(origin, _WAKE_TIMEOUT_S, None)
         try:
-            await self._ask("POST", "/wake_up", None, origin, deadline.remaining_s)
+            await self._connection.ask("POST", "/wake_up", None, origin, deadline.remaining_s)
             await until(self._is_awake, deadline, "the server was waking up")
             return _loaded(known, load_ms=deadline.elapsed_ms)
         finally:
@@ -70,7 +72,7 @@ class VllmEngine(MeteredEngine):
             await until(self._is_idle, deadline, "others were being answered")
             # Servers that know no mode ignore it.
             route = "/sleep?level=1&mode=wait"
-            await self._ask("POST", route, None, origin, deadline.remaining_s)
+            await self._connection.ask("POST", route, None, origin, deadline.remaining_s)
             await until(self._is_asleep, deadline, "the server was falling asleep")
         except EngineError as error:
             if error.status not in (404, 405):
@@ -89,9 +91,9 @@ class VllmEngine(MeteredEngine):
         if any(message.images for message in request.messages):
             return None
         origin = self._origin(request.model)
-        body = prompt_fields(request, self.profile.dialect)
+        body = prompt_fields(without_old_thinking(request), self.profile.dialect)
         try:
-            answer = await self._ask("POST", "/tokenize", body, origin, HEALTH_TIMEOUT_S)
+            answer = await self._connection.ask("POST", "/tokenize", body, origin, HEALTH_TIMEOUT_S)
         except EngineError as error:
             # Without the route there is nothing to count with; the API itself is there.
             if error.status in (404, 405):
@@ -101,7 +103,7 @@ class VllmEngine(MeteredEngine):
 
     async def _is_asleep(self) -> bool:
         origin = self._origin()
-        answer = await self._ask("GET", "/is_sleeping", None, origin, HEALTH_TIMEOUT_S)
+        answer = await self._connection.ask("GET", "/is_sleeping", None, origin, HEALTH_TIMEOUT_S)
         return answer.get("is_sleeping") is True
 
     async def _is_awake(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,3 +52,16 @@ class Wire:
     encode: Callable[[ChatRequest, Origin], Encoded]
     reader: Callable[[Origin], Reader]
     finish: Callable[[Completion], Completion] = _unchanged
+
+
+@contextmanager
+def encoding(origin: Origin) -> Generator[None]:
+    """Around the writing of JSON: what cannot be written is a `bad_request`."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise origin.error(
+            "bad_request", f"the prompt is not valid Unicode text: {error.reason}"
+        ) from error
+    except RecursionError as error:
+        raise origin.error("bad_request", "a schema or tool is nested too deeply") from error

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import sys
+
+import xllamacpp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.chat import LoadOptions
 from rung.config.settings import EmbeddedSettings
+from rung.engines.embedded import child
 from rung.engines.embedded.spec import (
     MAX_ALL_SLOTS_TOKENS,
     MAX_CONTEXT_TOKENS,
@@ -12,6 +16,7 @@ from rung.engines.embedded.spec import (
     load_spec,
     thread_count,
 )
+from rung.models.fit import BATCH_TOKENS, MAX_CHECKPOINTS
 
 
 @given(
@@ -38,3 +43,15 @@ def test_what_a_caller_leaves_open_the_settings_say() -> None:
 def test_one_core_is_left_free_unless_the_user_says_otherwise() -> None:
     assert thread_count(EmbeddedSettings(threads=0)) >= 1
     assert thread_count(EmbeddedSettings(threads=3)) == 3
+
+
+def test_what_the_fit_reckons_with_is_what_the_child_sets() -> None:
+    spec = {
+        **{"model_path": "x.gguf", "model": "x", "context_tokens": 512, "slots": 1, "threads": 1},
+        **{"gpu_layers": -1, "kv_type": "f16", "cache_mib": 0, "api_key": "k"},
+        "is_embedding": False,
+    }
+    params = child._parameters(xllamacpp, spec)
+    assert params.n_ctx_checkpoints == MAX_CHECKPOINTS
+    if sys.platform != "darwin":
+        assert params.n_ubatch == BATCH_TOKENS

@@ -448,6 +448,21 @@ async def test_a_download_that_fails_is_an_error(steps: list[dict[str, Any]], ki
     assert raised.value.kind == kind
 
 
+async def test_a_download_that_stands_still_is_given_up_but_not_while_it_is_checked() -> None:
+    still, full = (
+        [step("paused", 4, total_size_bytes=9)] * 200,
+        step("downloading", 9, total_size_bytes=9),
+    )
+    for steps, is_over in ((still, False), ([full] * 200 + [step("completed")], True)):
+        async with running(downloads=steps) as (engine, studio):
+            engine.settings = studio.server.settings(stall_timeout_s=0.01)
+            try:
+                seen = [progress.status async for progress in engine.download("acme/new")]
+            except EngineError as error:
+                seen = [error.kind]
+            assert seen[-1] == ("completed" if is_over else "timeout")
+
+
 async def test_leaving_a_download_only_ends_the_watch() -> None:
     steps = [step("downloading", done) for done in range(100)]
     async with running(downloads=steps) as (engine, studio):

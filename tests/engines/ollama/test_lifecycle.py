@@ -161,6 +161,45 @@ async def test_a_call_after_an_unload_asks_for_nothing_of_the_old_load() -> None
         assert "keep_alive" not in server.chats[-1].body
 
 
+@pytest.mark.parametrize("is_embedding", [True, False])
+async def test_a_model_that_is_handed_back_stays_as_it_is_but_not_for_ever(
+    is_embedding: bool,
+) -> None:
+    async with serving() as (box, _, ollama):
+        options = LoadOptions(context_tokens=256, gpu_layers=7, is_embedding=is_embedding)
+        await box.load(MODEL, options)
+        await box.hand_back(MODEL, 299.5)
+        assert (ollama.loads, ollama.loaded[NAME].keep_alive) == (1, 300)
+
+
+async def test_a_model_whose_window_grew_is_handed_back_with_that_window() -> None:
+    async with serving() as (box, _, ollama):
+        await box.load(MODEL, LoadOptions(context_tokens=4096))
+        await box.complete(ask(context_tokens=8192))
+        await box.hand_back(MODEL, 300)
+        now = ollama.loaded[NAME]
+        assert (ollama.loads, now.num_ctx, now.keep_alive) == (2, 8192, 300)
+
+
+async def test_what_was_loaded_elsewhere_or_is_gone_is_not_handed_back() -> None:
+    async with serving() as (box, server, ollama):
+        await box.load(MODEL, LoadOptions())
+        asked = len(server.chats)
+        ollama.loaded.clear()
+        await box.hand_back(MODEL, 300)
+        ollama.load(NAME, {"keep_alive": -1})
+        await box.hand_back(MODEL, 300)
+        assert (len(server.chats), ollama.loaded[NAME].keep_alive) == (asked, -1)
+
+
+async def test_a_call_after_a_model_was_handed_back_does_not_hold_it_again() -> None:
+    async with serving() as (box, _, ollama):
+        await box.load(MODEL, LoadOptions(context_tokens=8192))
+        await box.hand_back(MODEL, 300)
+        await box.complete(ask())
+        assert (ollama.loads, ollama.loaded[NAME].keep_alive) == (1, 300)
+
+
 async def test_unloading_what_is_not_there_is_no_error_and_no_load() -> None:
     async with serving() as (box, server, _):
         await box.unload(MODEL)

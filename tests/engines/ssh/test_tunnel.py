@@ -14,10 +14,21 @@ from pathlib import Path
 import pytest
 
 from rung.chat import ChatRequest, Message
+from rung.config.settings import EngineSettings, Settings
 from rung.engines.build import build_engine
 from rung.engines.http_engine import HttpEngine
-from rung.engines.ssh.tunnel import FIRST_WAIT_S, LONGEST_WAIT_S, wait_s
+from rung.engines.ssh import tunnel
+from rung.engines.ssh.tunnel import (
+    FIRST_WAIT_S,
+    LONGEST_WAIT_S,
+    OPEN_TIMEOUT_S,
+    ssh_command,
+    wait_s,
+)
+from rung.engines.ssh.url import parse_ssh_url
 from rung.errors import EngineError
+from rung.routing.look import bounded_health, look
+from rung.routing.router import Router
 from tests.engines.ssh.sshd import Sshd, needs_sshd
 from tests.fakes.server import FakeServer, Reply, answer
 
@@ -204,8 +215,68 @@ def _is_running(pid: int) -> bool:
         return False
 
 
+@needs_sshd
+async def test_the_login_is_not_counted_as_the_engines_own_time(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rung.routing.look.LOOK_TIMEOUT_S", 0.01)
+    async with FakeServer("openai") as server, reached(sshd, server) as engine:
+        assert engine.opening_s == OPEN_TIMEOUT_S
+        reply = await engine._connection.get("models", 0.01)
+        assert (reply.status, engine.opening_s) == (200, 0.0)
+    async with FakeServer("openai") as server, reached(sshd, server) as engine:
+        assert (await look(engine, None)).failure is None
+    async with FakeServer("openai") as server, reached(sshd, server) as engine:
+        assert (await bounded_health(engine, None)).reachable.ok
+
+
+async def test_a_login_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tunnel, "OPEN_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(tunnel, "ssh_command", lambda *_: ["sleep", "600"])
+    settings = EngineSettings(kind="openai", base_url="ssh://me@mini/1234")
+    async with build_engine("mini", settings) as engine:
+        failure = await failed_call(engine)
+        assert (failure.kind, "login timed out" in failure.message) == ("unreachable", True)
+        assert engine.opening_s == 0.0, "it waits for its next try, and nobody waits with it"
+
+
+async def test_who_asks_for_all_models_waits_for_no_tunnel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rung.routing.look.LOOK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(tunnel, "ssh_command", lambda *_: ["sleep", "600"])
+    mini = EngineSettings(kind="openai", base_url="ssh://me@mini/1234")
+    settings = Settings(engines={"mini": mini})
+    async with build_engine("mini", mini) as engine:
+        router = Router(settings, [engine])
+        async with asyncio.timeout(OPEN_TIMEOUT_S / 2):
+            (listing,) = await router.listings()
+        await router.close()
+    assert (listing.models, "being opened" in (listing.error or "")) == ((), True)
+
+
+@needs_sshd
+async def test_engines_of_one_machine_do_not_disturb_each_other(sshd: Sshd) -> None:
+    async with (
+        FakeServer("openai", ["one"]) as first,
+        FakeServer("openai", ["two"]) as second,
+        reached(sshd, first) as one,
+        reached(sshd, second) as two,
+    ):
+        done = await asyncio.gather(one.complete(REQUEST), two.complete(REQUEST))
+        assert [completion.text for completion in done] == ["one", "two"]
+        os.kill(pid_of(one), signal.SIGKILL)
+        assert (await two.complete(REQUEST)).text == "two"
+
+
 def test_waits_grow_and_are_bounded() -> None:
     waits = [wait_s(failures, 0.999) for failures in range(1, 40)]
     assert waits == sorted(waits)
     assert wait_s(1, 0.0) == FIRST_WAIT_S / 2
     assert max(waits) <= LONGEST_WAIT_S
+
+
+def test_a_configuration_file_may_lie_in_the_home_folder(tmp_path: Path) -> None:
+    url = parse_ssh_url("ssh://me@studio/1234/v1", "http://127.0.0.1:1234/v1")
+    command = ssh_command(url, tmp_path / "socket", "~/studio.conf")
+    assert command[command.index("-F") + 1] == str(Path.home() / "studio.conf")

@@ -10,11 +10,10 @@ from rung.chat import ChatRequest, Health, Level, ModelInfo
 from rung.engines.anthropic.answer import MessagesBody
 from rung.engines.anthropic.request import encode
 from rung.engines.cloud_listings import read_anthropic
-from rung.engines.failure import Origin, response_error
 from rung.engines.fields import as_count, as_object, as_text, decode
 from rung.engines.health import HEALTH_TIMEOUT_S
 from rung.engines.http_engine import HttpEngine
-from rung.engines.profiles import Reply
+from rung.engines.think import without_old_thinking
 from rung.engines.wire import Wire
 
 COUNT_TIMEOUT_S = 10.0
@@ -23,7 +22,7 @@ _NOT_COUNTED = ("max_tokens", "stream", "stop_sequences", "temperature", "top_p"
 
 
 class AnthropicEngine(HttpEngine):
-    """`POST messages`. What each model takes is data in `anthropic_models`."""
+    """`POST messages`. What each model takes is data in `models`."""
 
     enforces_schema = True
     has_tools = True
@@ -45,31 +44,27 @@ class AnthropicEngine(HttpEngine):
         """As Anthropic counts them, tools and schema included; counting costs nothing."""
         origin = self._origin(request.model)
         self._require_key(origin)
-        body = as_object(decode(encode(request, origin).body))
+        body = as_object(decode(encode(without_old_thinking(request), origin).body))
         asked = {name: value for name, value in body.items() if name not in _NOT_COUNTED}
-        route, cancel = "messages/count_tokens", request.cancel
-        reply = await self._connection.ask("POST", route, asked, COUNT_TIMEOUT_S, cancel)
-        return as_count(_checked(reply, origin).json.get("input_tokens"))
+        answer = await self._connection.ask(
+            "POST", "messages/count_tokens", asked, origin, COUNT_TIMEOUT_S, request.cancel
+        )
+        return as_count(answer.get("input_tokens"))
 
     async def list_models(self) -> list[ModelInfo]:
         """Every page of the list."""
         models: list[ModelInfo] = []
+        origin = self._origin()
         route = self.profile.listings[0].routes[0]
         first = route
         for _ in range(_PAGES):
-            reply = _checked(await self._connection.get(route, HEALTH_TIMEOUT_S), self._origin())
-            page = read_anthropic([reply.json])
+            answer = await self._connection.ask("GET", route, None, origin, HEALTH_TIMEOUT_S)
+            page = read_anthropic([answer])
             if page is None:
-                raise self._origin().error("bad_output", "Anthropic sends no list of models")
+                raise origin.error("bad_output", "Anthropic sends no list of models")
             models += page
-            last = as_text(reply.json.get("last_id"))
-            if not (reply.json.get("has_more") is True and last):
+            last = as_text(answer.get("last_id"))
+            if not (answer.get("has_more") is True and last):
                 break
             route = f"{first}&after_id={quote(last, safe='')}"
         return models
-
-
-def _checked(reply: Reply, origin: Origin) -> Reply:
-    if reply.status != 200:
-        raise response_error(origin, reply.status, reply.headers, reply.body)
-    return reply

@@ -14,8 +14,7 @@ from rung.chat import ChatRequest, Flag, JsonObject, Message, Tool
 from rung.engines.anthropic.models import Takes, what_takes
 from rung.engines.failure import Origin
 from rung.engines.fields import as_object, decode
-from rung.engines.request import encoding
-from rung.engines.wire import Encoded
+from rung.engines.wire import Encoded, encoding
 
 _CALL_A_TOOL = "Answer with a call of one of the tools."
 _CALL_THE_TOOL = "Answer with a call of the tool `{name}`."

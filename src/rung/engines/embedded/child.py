@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _CPU_BATCH_TOKENS = 64
+_CHECKPOINTS = 4
 
 
 def main() -> None:
@@ -87,6 +88,8 @@ def _parameters(xllamacpp: Any, spec: dict[str, Any], *, pools: bool = False) ->
     kv_type = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{spec['kv_type'].upper()}")
     params.cache_type_k = params.cache_type_v = kv_type
     params.cache_ram_mib = spec["cache_mib"]
+    # Copies of a slot's state, for models whose cache cannot be cut back: 32 of them take GiBs.
+    params.n_ctx_checkpoints = _CHECKPOINTS
     params.sleep_idle_seconds = -1  # who loads models unloads them, too
     params.hostnames = ["127.0.0.1"]
     params.port = 0

@@ -58,6 +58,7 @@ class EmbeddedEngine(Engine):
     can_embed = True
     can_count = True
     repeats_itself = True
+    continues_answers = True
 
     def __init__(
         self,

@@ -55,8 +55,13 @@ def load_spec(
 
 
 def _window(wanted: int, slots: int, trained_tokens: int | None) -> int:
-    most = min(MAX_CONTEXT_TOKENS, MAX_ALL_SLOTS_TOKENS // slots, trained_tokens or wanted)
+    most = min(most_context_tokens(slots), trained_tokens or wanted)
     return max(MIN_CONTEXT_TOKENS, min(wanted, most))
+
+
+def most_context_tokens(slots: int) -> int:
+    """The largest window that each of the slots may have."""
+    return min(MAX_CONTEXT_TOKENS, MAX_ALL_SLOTS_TOKENS // slots)
 
 
 def thread_count(settings: EmbeddedSettings) -> int:

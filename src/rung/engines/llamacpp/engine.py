@@ -33,6 +33,7 @@ from rung.engines.metered import MeteredEngine
 from rung.engines.polling import POLL_S, Stall, until
 from rung.engines.request import prompt_fields
 from rung.engines.sse import EventParser, EventTooLongError
+from rung.engines.think import without_old_thinking
 from rung.engines.wire import Wire
 from rung.errors import EngineError
 
@@ -48,6 +49,7 @@ class LlamaServerEngine(MeteredEngine):
     obeys_options = False
     can_download = True
     can_count = True
+    continues_answers = True
 
     def _wire(self, request: ChatRequest) -> Wire:
         wire = super()._wire(request)
@@ -154,7 +156,7 @@ class LlamaServerEngine(MeteredEngine):
         if any(message.images for message in request.messages):
             return None
         origin = self._origin(request.model)
-        template = prompt_fields(request, self.profile.dialect)
+        template = prompt_fields(without_old_thinking(request), self.profile.dialect)
         try:
             prompt = await self._count_step("/apply-template", template, origin)
             # As the server does it for a chat: the special tokens of the template are special.
@@ -174,10 +176,11 @@ class LlamaServerEngine(MeteredEngine):
         return len(as_list(answer.get("tokens"))) or None
 
     async def _count_step(self, route: str, body: JsonObject, origin: Origin) -> JsonObject:
-        return await self._ask("POST", route + _AS_IT_IS, body, origin, HEALTH_TIMEOUT_S)
+        return await self._connection.ask("POST", route + _AS_IT_IS, body, origin, HEALTH_TIMEOUT_S)
 
     async def _entries(self, origin: Origin) -> list[Entry]:
-        return read_entries(await self._ask("GET", "/models", None, origin, HEALTH_TIMEOUT_S))
+        answer = await self._connection.ask("GET", "/models", None, origin, HEALTH_TIMEOUT_S)
+        return read_entries(answer)
 
     async def _known(self, model: str, origin: Origin) -> Entry:
         entry = named(await self._entries(origin), model)
@@ -190,7 +193,7 @@ class LlamaServerEngine(MeteredEngine):
 
     async def _order(self, route: str, model: str, origin: Origin) -> None:
         """A command to the router, which answers at once and obeys later."""
-        await self._ask("POST", route, {"model": model}, origin, HEALTH_TIMEOUT_S)
+        await self._connection.ask("POST", route, {"model": model}, origin, HEALTH_TIMEOUT_S)
 
     async def _start(self, entry: Entry, origin: Origin) -> None:
         if entry.is_downloading:
@@ -266,7 +269,9 @@ class LlamaServerEngine(MeteredEngine):
     async def _capacity(self, model: str, origin: Origin) -> Capacity:
         query = f"?model={quote(model, safe='')}&autoload=false" if model else ""
         try:
-            props = await self._ask("GET", f"/props{query}", None, origin, HEALTH_TIMEOUT_S)
+            props = await self._connection.ask(
+                "GET", f"/props{query}", None, origin, HEALTH_TIMEOUT_S
+            )
         except EngineError:
             # It only adds detail: a server without the route still serves its models.
             return Capacity(None, None)

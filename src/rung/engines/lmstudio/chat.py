@@ -14,8 +14,7 @@ from rung.chat import ChatRequest, JsonObject
 from rung.engines.body import AnswerBody
 from rung.engines.failure import Origin
 from rung.engines.fields import as_list, as_object, as_text, first_count
-from rung.engines.request import encoding
-from rung.engines.wire import Encoded
+from rung.engines.wire import Encoded, encoding
 
 ROUTE = "/api/v1/chat"
 

@@ -1,6 +1,6 @@
 """LM Studio: chat in OpenAI's form, models listed, loaded and downloaded by its own REST API.
 
-Its own chat route is used where `endpoint = "/api/v1/chat"` asks for it; see `lmstudio_chat`.
+Its own chat route is used where `endpoint = "/api/v1/chat"` asks for it; see `chat`.
 https://lmstudio.ai/docs/developer/rest
 """
 
@@ -30,6 +30,7 @@ from rung.engines.health import HEALTH_TIMEOUT_S
 from rung.engines.lmstudio import chat as lmstudio_chat
 from rung.engines.lmstudio.models import Entry, find_entry, read_config, read_entries
 from rung.engines.openai_compatible import CHAT_ROUTE, OpenAICompatibleEngine
+from rung.engines.polling import Stall
 from rung.engines.wire import Encoded, Wire
 from rung.errors import EngineError
 
@@ -112,7 +113,7 @@ class LMStudioEngine(OpenAICompatibleEngine):
     async def _list(self, origin: Origin) -> list[Entry]:
         """LM Studio's list, fresh. Raises `EngineError`, `bad_request` where 0.3 answers."""
         try:
-            answer = await self._ask("GET", _MODELS, None, origin, HEALTH_TIMEOUT_S)
+            answer = await self._connection.ask("GET", _MODELS, None, origin, HEALTH_TIMEOUT_S)
         except EngineError as error:
             if error.kind != "bad_request":
                 raise
@@ -159,7 +160,9 @@ class LMStudioEngine(OpenAICompatibleEngine):
             **{name: value for name, value in wanted.items() if value is not None},
         }
         try:
-            answer = await self._ask("POST", f"{_MODELS}/load", body, origin, LOAD_TIMEOUT_S)
+            answer = await self._connection.ask(
+                "POST", f"{_MODELS}/load", body, origin, LOAD_TIMEOUT_S
+            )
         except EngineError as error:
             # Not documented, and a version that does not know it refuses it.
             if not ("parallel" in body and refuses(error, "parallel")):
@@ -190,7 +193,9 @@ class LMStudioEngine(OpenAICompatibleEngine):
         for instance in entry.instances:
             body = {"instance_id": instance.id}
             try:
-                await self._ask("POST", f"{_MODELS}/unload", body, origin, _REST_TIMEOUT_S)
+                await self._connection.ask(
+                    "POST", f"{_MODELS}/unload", body, origin, _REST_TIMEOUT_S
+                )
             except EngineError as error:
                 # Gone by itself: its time was up, or another program was faster.
                 if error.kind not in ("model_missing", "model_not_loaded"):
@@ -223,9 +228,10 @@ class LMStudioEngine(OpenAICompatibleEngine):
         origin = self._origin(model)
         name, _, quantization = model.partition("@")
         body = {"model": name, "quantization": quantization} if quantization else {"model": name}
-        job = await self._ask("POST", _DOWNLOAD, body, origin, _REST_TIMEOUT_S)
+        job = await self._connection.ask("POST", _DOWNLOAD, body, origin, _REST_TIMEOUT_S)
         identifier = as_text(job.get("job_id"))
         progress: DownloadProgress | None = None
+        stall = Stall(self.settings.stall_timeout_s)
         while True:
             status = as_text(job.get("status"))
             if status == "failed" or not (identifier or status in _IS_THERE):
@@ -239,9 +245,21 @@ class LMStudioEngine(OpenAICompatibleEngine):
                 yield progress
             if status in _IS_THERE:
                 return
+            # Once all bytes are there LM Studio checks them, for as long as that takes.
+            is_moving = stall.has_moved(progress.done_bytes) or _is_full(progress)
+            if stall.is_over and not is_moving:
+                raise origin.error(
+                    "timeout",
+                    f"LM Studio's download stands still (status {status}); go on with it in its "
+                    "Downloads window, or ask again later",
+                )
             await asyncio.sleep(self.poll_s)
             route = f"{_DOWNLOAD}/status/{quote(identifier, safe='')}"
-            job = await self._ask("GET", route, None, origin, _REST_TIMEOUT_S)
+            job = await self._connection.ask("GET", route, None, origin, _REST_TIMEOUT_S)
+
+
+def _is_full(progress: DownloadProgress) -> bool:
+    return progress.total_bytes is not None and progress.done_bytes >= progress.total_bytes
 
 
 def _progress(job: JsonObject, status: str, before: DownloadProgress | None) -> DownloadProgress:

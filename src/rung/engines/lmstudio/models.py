@@ -71,6 +71,24 @@ def read_config(config: JsonObject, identifier: str) -> Instance:
     )
 
 
+def names_of(fields: JsonObject) -> frozenset[str]:
+    """What else LM Studio certainly means by an entry of its list, in lower case.
+
+    Of its variants only the one that it would load: another is other weights.
+    """
+    key, publisher = as_text(fields.get("key")), as_text(fields.get("publisher"))
+    quantization = as_text(as_object(fields.get("quantization")).get("name"))
+    keys = [key, f"{publisher}/{key}"]
+    instances = (as_object(raw) for raw in as_list(fields.get("loaded_instances")))
+    names = [
+        *keys,
+        *(f"{name}@{quantization}" for name in keys if quantization),
+        as_text(fields.get("selected_variant")),
+        *(as_text(instance.get("id")) for instance in instances),
+    ]
+    return frozenset(name.lower() for name in names if name)
+
+
 def find_entry(entries: Sequence[Entry], name: str) -> Entry | None:
     """The model that `name` means, if that is certain.
 
@@ -86,7 +104,6 @@ def find_entry(entries: Sequence[Entry], name: str) -> Entry | None:
 
 
 def _entry(fields: JsonObject) -> Entry:
-    key, publisher = as_text(fields["key"]), as_text(fields.get("publisher"))
     raw_instances = (as_object(raw) for raw in as_list(fields.get("loaded_instances")))
     instances = tuple(
         read_config(as_object(raw.get("config")), as_text(raw.get("id")))
@@ -94,12 +111,11 @@ def _entry(fields: JsonObject) -> Entry:
         if as_text(raw.get("id"))
     )
     variants = (as_text(raw) for raw in as_list(fields.get("variants")))
-    names = (key, f"{publisher}/{key}", *variants, *(instance.id for instance in instances))
     reasoning = as_object(as_object(fields.get("capabilities")).get("reasoning"))
     options = (as_text(raw) for raw in as_list(reasoning.get("allowed_options")))
     return Entry(
-        key=key,
-        names=frozenset(name.lower() for name in names if name),
+        key=as_text(fields["key"]),
+        names=names_of(fields) | {variant.lower() for variant in variants},
         instances=instances,
         size_bytes=first_count(fields.get("size_bytes")),
         max_context_tokens=first_count(fields.get("max_context_length")),

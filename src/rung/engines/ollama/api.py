@@ -7,12 +7,10 @@ from collections.abc import Callable
 
 from rung.chat import Cancellation, JsonObject, LoadedModel
 from rung.engines.connection import Connection
-from rung.engines.failure import Origin, not_the_api, reported_error, response_error
+from rung.engines.failure import Origin
 from rung.engines.fields import as_text
 from rung.engines.health import HEALTH_TIMEOUT_S
 from rung.engines.ollama.models import Facts, canonical, read_facts, read_running
-from rung.engines.request import encoding
-from rung.errors import EngineError
 
 # A name may be given to another model, so what was learned of it is not kept for good.
 _FACTS_TTL_S = 300.0
@@ -37,21 +35,9 @@ class OllamaApi:
         timeout_s: float | None = HEALTH_TIMEOUT_S,
         cancel: Cancellation | None = None,
     ) -> JsonObject:
-        """The JSON object of a 200, empty for an empty body. Raises `EngineError`."""
+        """As `Connection.ask`."""
         origin = self._origin_of(model)
-        try:
-            with encoding(origin):
-                reply = await self._connection.ask(method, route, body, timeout_s, cancel)
-        except EngineError as error:
-            error.model = model  # the connection knows of none
-            raise
-        if reply.status != 200:
-            raise response_error(origin, reply.status, reply.headers, reply.body)
-        if error := reply.json.get("error"):
-            raise reported_error(origin, error, status=reply.status)
-        if reply.body.strip() and not reply.json:
-            raise not_the_api(origin, reply.body, reply.status)
-        return reply.json
+        return await self._connection.ask(method, route, body, origin, timeout_s, cancel)
 
     async def running(
         self, timeout_s: float = HEALTH_TIMEOUT_S, cancel: Cancellation | None = None

@@ -43,9 +43,8 @@ async def embed(
     for start in range(0, len(request.inputs), BATCH):
         batch = request.inputs[start : start + BATCH]
         body = embed_body(request.model, batch, runner, keep_alive)
-        answer = await api.ask(
-            "POST", EMBED_ROUTE, body, model=request.model, timeout_s=deadline.remaining_s
-        )
+        work = api.ask("POST", EMBED_ROUTE, body, model=request.model, timeout_s=None)
+        answer = await deadline.wait(work, "it was asked for embeddings")
         answers.append(answer)
         vectors += _read(answer, len(batch), origin)
     return Embeddings(

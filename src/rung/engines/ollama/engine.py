@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -36,8 +37,7 @@ from rung.engines.ollama.embed import EMBED_ROUTE, embed, embed_body
 from rung.engines.ollama.models import Facts, canonical, is_cloud_name, with_windows
 from rung.engines.ollama.pull import pull
 from rung.engines.ollama.window import counts_whole_prompts, fewest_tokens, is_truncated
-from rung.engines.request import encoding
-from rung.engines.wire import Encoded, Wire
+from rung.engines.wire import Encoded, Wire, encoding
 from rung.errors import EngineError
 
 T = TypeVar("T")
@@ -51,6 +51,17 @@ _NOT_SHOWN = (
     "have taken its place"
 )
 _UNLOADING = "the model was being unloaded; another program may be using it (`ollama ps`)"
+
+
+class _Held(NamedTuple):
+    """A model that was loaded here. Any request with other options would load it anew.
+
+    `route` and `body` are those of its load.
+    """
+
+    runner: JsonObject
+    route: str
+    body: JsonObject
 
 
 class OllamaEngine(HttpEngine):
@@ -71,8 +82,7 @@ class OllamaEngine(HttpEngine):
     def __init__(self, name: str, settings: EngineSettings) -> None:
         super().__init__(name, settings)
         self._api = OllamaApi(self._connection, self._origin)
-        # The options that models were loaded with here: a call with others loads them anew.
-        self._held: dict[str, JsonObject] = {}
+        self._held: dict[str, _Held] = {}
 
     async def _prepared(
         self, request: ChatRequest, origin: Origin, deadline: Deadline
@@ -92,7 +102,7 @@ class OllamaEngine(HttpEngine):
     async def _window(self, request: ChatRequest, timeout_s: float) -> int | None:
         """What is asked for, else what the model has now: any other would load it anew."""
         name = canonical(request.model)
-        wanted = request.context_tokens or self._held.get(name, {}).get("num_ctx")
+        wanted = request.context_tokens or self._runner_of(name).get("num_ctx")
         if wanted is not None:
             return wanted
         loaded = (await self._api.running(timeout_s, request.cancel)).get(name)
@@ -109,7 +119,7 @@ class OllamaEngine(HttpEngine):
 
     def _encode(self, request: ChatRequest, origin: Origin) -> Encoded:
         name, facts = canonical(request.model), self._api.known_facts(request.model) or Facts()
-        runner, think = dict(self._held.get(name, {})), facts.think(request.think)
+        runner, think = dict(self._runner_of(name)), facts.think(request.think)
         if request.context_tokens is not None:
             runner["num_ctx"] = request.context_tokens
         flags: tuple[Flag, ...] = ()
@@ -177,7 +187,7 @@ class OllamaEngine(HttpEngine):
         loaded = (await self._api.running()).get(name)
         if loaded is None:
             raise origin.error("model_not_loaded", _NOT_SHOWN)
-        self._held[name] = runner
+        self._held[name] = _Held(runner, route, body)
         return replace(
             loaded,
             model=model,
@@ -199,6 +209,19 @@ class OllamaEngine(HttpEngine):
         deadline = Deadline(origin, UNLOAD_TIMEOUT_S, None)
         while name in await self._api.running():
             await deadline.wait(asyncio.sleep(_POLL_S), _UNLOADING)
+
+    async def hand_back(self, model: str, idle_s: float) -> None:
+        """As `Engine.hand_back`: a load of Rung's has no end until another one is asked for."""
+        name = canonical(model)
+        held = self._held.pop(name, None)
+        loaded = (await self._api.running()).get(name) if held is not None else None
+        if held is None or loaded is None:
+            return
+        # A call may have made the window larger since.
+        window = {"num_ctx": loaded.context_tokens} if loaded.context_tokens else {}
+        options = {**held.runner, **window}
+        body = {**held.body, "options": options, "keep_alive": math.ceil(idle_s)}
+        await self._api.ask("POST", held.route, body, model=model)
 
     async def loaded(self) -> Sequence[LoadedModel]:
         """`model` is the name with its tag."""
@@ -232,10 +255,14 @@ class OllamaEngine(HttpEngine):
             self._api,
             request,
             origin,
-            runner=self._held.get(name, {}),
+            runner=self._runner_of(name),
             keep_alive=_FOREVER if name in self._held else None,
             timeout_s=timeout_s,
         )
+
+    def _runner_of(self, name: str) -> JsonObject:
+        held = self._held.get(name)
+        return held.runner if held is not None else {}
 
     def _refuse_cloud_name(self, model: str, origin: Origin) -> None:
         if is_cloud_name(model) and self.locality != "cloud":

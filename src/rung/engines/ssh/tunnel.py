@@ -26,7 +26,9 @@ from rung.engines.failure import Origin
 from rung.engines.ssh.url import SshUrl
 from rung.errors import EngineError
 
-CONNECT_TIMEOUT_S = 15.0
+# To reach the machine; and until its login, which a busy one takes its time for, is through.
+CONNECT_TIMEOUT_S = 8.0
+OPEN_TIMEOUT_S = 20.0
 ALIVE_EVERY_S = 5
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
@@ -71,7 +73,7 @@ def ssh_command(url: SshUrl, socket: Path, config_file: str = "") -> list[str]:
         "RemoteCommand=none",
     )
     command = ["ssh", "-N", "-T"]
-    command += ["-F", config_file] if config_file else []
+    command += ["-F", str(Path(config_file).expanduser())] if config_file else []
     command += [part for option in options for part in ("-o", option)]
     command += ["-p", str(url.port)] if url.port else []
     return [*command, "-L", f"{socket}:{url.remote}", "--", url.destination]
@@ -114,6 +116,12 @@ class Tunnel:
         if self._keeper is None:
             return Level()
         return Level(ok=False, error=self._failure or "connecting")
+
+    @property
+    def opening_s(self) -> float:
+        """How long who needs the tunnel now may have to wait until it stands, or has failed."""
+        is_waiting = self._keeper is not None and self._failure is not None
+        return 0.0 if self._is_up or is_waiting else OPEN_TIMEOUT_S
 
     async def socket(self, deadline: Deadline) -> Path:
         """The socket to talk to, once the tunnel stands.
@@ -197,7 +205,9 @@ class Tunnel:
         reading = asyncio.create_task(_last_words(process))
         try:
             # Nothing tells when ssh has logged in but the socket that it then makes.
-            while process.returncode is None and not _exists(socket):  # noqa: ASYNC110
+            while process.returncode is None and not _exists(socket):
+                if time.perf_counter() - started_at > OPEN_TIMEOUT_S:
+                    return f"the login timed out after {OPEN_TIMEOUT_S:g} s"
                 await asyncio.sleep(_POLL_S)
             if process.returncode is None:
                 self._connect_ms = (time.perf_counter() - started_at) * 1000
