@@ -57,6 +57,39 @@ async def test_ask_with_a_schema_never_returns_an_invalid_object(tmp_path: Path)
         assert len(it.small.chats) == 2
 
 
+async def test_an_object_can_be_watched_as_it_grows(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=['{"n": "four"}', '{"n": 4}']) as it:
+        async with aclosing(it.rung.stream("n?", schema=SCHEMA, model=SMALL)) as chunks:
+            *views, last = [chunk async for chunk in chunks]
+        assert views
+        assert all(isinstance(view.partial, dict) and not view.text for view in views)
+        assert last.completion is not None
+        assert (last.completion.parsed, last.completion.repairs) == ({"n": 4}, ("repair_turn",))
+        assert len(await it.rung.ledger.calls()) == 2
+
+
+async def test_an_object_that_was_watched_can_still_come_from_the_next_model(
+    tmp_path: Path,
+) -> None:
+    broken = answer('{"n": 1, "m": "two three four', drop_after=6)
+    async with ladder(tmp_path, small=['{"n": 4}'], big=[broken], price=0.0) as it:
+        completion = await it.rung.ask("x", schema=SCHEMA)
+        assert completion.parsed == {"n": 4}
+        assert completion.repairs[0].startswith(f"fell_back_from:{BIG}")
+
+
+async def test_a_model_may_refuse_where_it_is_allowed_to(tmp_path: Path) -> None:
+    refusal = '{"cannot_answer": {"reason": "nobody knows"}}'
+    async with ladder(tmp_path, small=[refusal]) as it:
+        with pytest.raises(EngineError, match="nobody knows") as error:
+            await it.rung.ask("n?", schema=SCHEMA, model=SMALL, may_refuse=True)
+        assert error.value.kind == "refused"
+        [call] = await it.rung.ledger.calls()
+        assert call.status == "ok"
+        with pytest.raises(UsageError, match="schema"):
+            await it.rung.ask("n?", may_refuse=True)
+
+
 async def test_a_named_model_answers_or_fails_and_is_never_replaced(tmp_path: Path) -> None:
     async with ladder(tmp_path, small=[failure(500, "x")], price=0.0) as it:
         with pytest.raises(EngineError) as error:
@@ -98,6 +131,20 @@ async def test_a_prompt_goes_to_the_next_model_whose_window_holds_it(tmp_path: P
         with pytest.raises(EngineError, match="shorten the prompt") as error:
             await it.rung.ask("word " * 2_000, model=BIG)
         assert (error.value.kind, it.big.chats) == ("context_overflow", [])
+
+
+@pytest.mark.parametrize("schema", [None, SCHEMA])
+async def test_who_names_no_model_does_not_wait_for_a_busy_one(
+    tmp_path: Path, schema: dict[str, object] | None
+) -> None:
+    busy = failure(429, {"error": "slow down"}, headers={"Retry-After": "25"})
+    async with ladder(tmp_path, small=['{"n": 4}'], big=[busy], price=0.0) as it:
+        async with asyncio.timeout(10):
+            completion = await it.rung.ask("x", schema=schema)
+        assert completion.repairs[0] == f"fell_back_from:{BIG}:rate_limited"
+        assert len(it.big.chats) == 1
+        with pytest.raises(EngineError, match="would come after"):
+            await it.rung.ask("x", model=BIG, timeout_s=5)
 
 
 async def test_an_answer_to_a_part_of_the_prompt_is_flagged(tmp_path: Path) -> None:

@@ -23,20 +23,20 @@ from rung.health import ledger_health, models_health, system_health
 from rung.ledger.ledger import Ledger
 from rung.models.downloads import Downloads, Job, OnUpdate
 from rung.models.footprint import footprints
+from rung.models.lifecycle.claims import Claims
 from rung.models.lifecycle.manager import ModelManager
 from rung.models.measured import Measurements
 from rung.models.pull import Net
 from rung.models.shapes import Shapes
 from rung.models.store import ModelStore
-from rung.routing.calls import Calls, Label
-from rung.routing.capabilities import is_unfit
+from rung.routing.calls import Calls
 from rung.routing.delivery import Delivery
+from rung.routing.fallback import Fallback
 from rung.routing.inventory import Inventory
-from rung.routing.models import RoutedModel
 from rung.routing.overview import EngineRow, engine_rows
 from rung.routing.prober import Prober
 from rung.routing.registry import build_engines
-from rung.routing.router import FALLBACK_KINDS, Router
+from rung.routing.router import Router
 from rung.routing.rows import ModelRow
 from rung.structured.validate import check_schema
 from rung.validation.checking import check_candidate
@@ -70,7 +70,7 @@ class Rung:
             self.router = Router(self.settings, engines)
             stack.push_async_callback(self.router.close)
             self.measured = Measurements(self.settings.data_dir)
-            stack.callback(self.measured.save)
+            await stack.enter_async_context(self.measured.kept())
             self.manager = ModelManager(
                 self.settings,
                 self.measured,
@@ -83,6 +83,7 @@ class Rung:
                 ),
                 record=self.ledger.record,
                 engines=engines,
+                claims=Claims(self.settings.data_dir),
             )
             stack.push_async_callback(self.manager.close)
             self.downloads = Downloads(
@@ -95,6 +96,7 @@ class Rung:
             self._open = stack.pop_all()
         delivery = Delivery(self.settings, self.measured, self.manager, report=self.router.report)
         self._calls = Calls(self.ledger, self.settings, delivery)
+        self._fallback = Fallback(self.router, self._calls, self.measured)
         self._executor = Executor(self.settings, self.router, self._calls, self.ledger)
         self.prober = Prober(self.router, self._calls, self.measured)
         self.reviews = Reviews(self.ledger)
@@ -128,6 +130,7 @@ class Rung:
         *,
         model: str | None = None,
         schema: dict[str, Any] | None = None,
+        may_refuse: bool = False,
         max_tokens: int | None = None,
         temperature: float | None = None,
         timeout_s: float | None = None,
@@ -140,15 +143,21 @@ class Rung:
 
         A named model answers or fails: it is never replaced. Without a name the user's default
         model answers, else the strongest free one; where one fails before its first token the
-        next one is asked, and the completion's `repairs` says so. With a `schema` nothing is
-        streamed before the whole object is valid. `max_tokens` is `escalation.max_answer_tokens`
-        of the settings unless given; `timeout_s` bounds everything, queueing and loading included.
+        next one is asked, and the completion's `repairs` says so. `max_tokens` is
+        `escalation.max_answer_tokens` of the settings unless given; `timeout_s` bounds everything,
+        queueing and loading included.
+
+        With a `schema` chunks have a `partial` view of the object; their text comes with the last,
+        once the object is valid. With `may_refuse` the model may say why it has no answer, instead
+        of making one up: that is an EngineError of kind `refused`.
 
         A prompt that does not fit a model's context window is never sent to it. An engine that was
         caught cutting a prompt off gives an answer with the flag `prompt_truncated`.
         """
         if schema is not None:
             check_schema(schema)
+        elif may_refuse:
+            raise UsageError("a model may refuse in words: may_refuse is for answers to a schema")
         messages = (
             (Message(role="user", content=prompt),) if isinstance(prompt, str) else tuple(prompt)
         )
@@ -158,6 +167,7 @@ class Rung:
             model="",
             messages=messages,
             schema=schema,
+            may_refuse=may_refuse,
             max_tokens=max_tokens or self.settings.escalation.max_answer_tokens,
             temperature=temperature,
             timeout_s=timeout_s,
@@ -165,8 +175,8 @@ class Rung:
             tool_choice=tool_choice,
             think=think,
         )
-        order = await self._order(model, request, local_only)
-        async with aclosing(self._first_that_answers(order, request)) as chunks:
+        answer = self._fallback.stream(request, model, local_only=local_only)
+        async with aclosing(answer) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -229,68 +239,3 @@ class Rung:
         name to keep it under. Returns at once where it is there and whole. Raises ModelError.
         """
         return await self.downloads.pull(source, on_update, model_id=model_id)
-
-    async def _order(
-        self, model: str | None, request: ChatRequest, local_only: bool
-    ) -> Sequence[RoutedModel]:
-        if model is not None:
-            return [await self.router.find(model, local_only)]
-        order = await self.router.answer_order(
-            local_only,
-            is_unfit=lambda m: is_unfit(
-                request, m.info, self.measured.of(m.engine.name, m.info.id)
-            ),
-        )
-        if not order:
-            raise UsageError(
-                "no model is available; run `rung models pull smollm2-135m`, start LM Studio or "
-                "Ollama, or name one with --model (see `rung engines`)"
-            )
-        return order
-
-    async def _first_that_answers(
-        self, order: Sequence[RoutedModel], request: ChatRequest
-    ) -> AsyncGenerator[Chunk, None]:
-        skipped: list[str] = []
-        for position, model in enumerate(order):
-            has_begun = False
-            try:
-                async with aclosing(self._answer(model, request)) as chunks:
-                    async for chunk in chunks:
-                        has_begun = has_begun or bool(chunk.text or chunk.reasoning)
-                        yield _with_skipped(chunk, skipped)
-                return
-            except EngineError as error:
-                is_last = position == len(order) - 1
-                if has_begun or is_last or error.kind not in FALLBACK_KINDS:
-                    raise
-                skipped.append(f"fell_back_from:{model.name}:{error.kind}")
-
-    async def _answer(
-        self, model: RoutedModel, request: ChatRequest
-    ) -> AsyncGenerator[Chunk, None]:
-        asked = _for_model(request, model)
-        if asked.schema is not None:
-            completion = await self._calls.complete(model, asked, Label())
-            yield Chunk(text=completion.text, completion=completion)
-            return
-        async with aclosing(self._calls.stream(model, asked, Label())) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-
-def _for_model(request: ChatRequest, model: RoutedModel) -> ChatRequest:
-    import msgspec
-
-    return msgspec.structs.replace(request, model=model.info.id)
-
-
-def _with_skipped(chunk: Chunk, skipped: Sequence[str]) -> Chunk:
-    import msgspec
-
-    if chunk.completion is None or not skipped:
-        return chunk
-    completion = msgspec.structs.replace(
-        chunk.completion, repairs=(*skipped, *chunk.completion.repairs)
-    )
-    return msgspec.structs.replace(chunk, completion=completion)

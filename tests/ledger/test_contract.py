@@ -282,6 +282,7 @@ async def test_threads_that_record_together_lose_nothing(ledger: Ledger) -> None
             ledger.record(call(model=f"m{thread}", attempt=n))
 
     await asyncio.gather(*(asyncio.to_thread(record, thread) for thread in range(8)))
+    assert await ledger.flush(60)
     rows = await ledger.calls(5000)
     for thread in range(8):
         numbers = [row.attempt for row in reversed(rows) if row.model == f"m{thread}"]

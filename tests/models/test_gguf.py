@@ -1,14 +1,18 @@
+import os
 import struct
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rung.chat import LoadOptions
 from rung.errors import ModelError
 from rung.models.catalogue import find_model
+from rung.models.fit import Budget, budget
 from rung.models.gguf import check_gguf
-from tests.models.builders import SHAPE, gguf_bytes
+from tests.models.builders import SHAPE, gguf_bytes, text
 from tests.starter import STARTER
 
 SMALL = gguf_bytes(values=64)
@@ -78,11 +82,58 @@ def test_a_file_cut_anywhere_is_never_accepted(path: Path) -> None:
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 0), "names no architecture"),
         (gguf_bytes(SHAPE | {"general.alignment": 0}, values=64), "alignment of 0"),
         (gguf_bytes(SHAPE | {"llama.block_count": 1 << 30}, values=64), "1073741824 layers"),
+        (gguf_bytes(SHAPE | {"general.architecture": "x" * 65}, values=64), "no architecture"),
     ],
 )
 def test_impossible_claims_are_named(path: Path, content: bytes, message: str) -> None:
     path.write_bytes(content)
     with pytest.raises(ModelError, match=message):
+        check_gguf(path)
+
+
+def test_a_tensor_of_an_unknown_type_has_no_more_values_than_the_file_has_room_for(
+    path: Path,
+) -> None:
+    head, body = SMALL.split(text("token_embd.weight"))
+    huge = struct.pack("<I4QIQ", 4, *[1 << 62] * 4, 99, 0)
+    path.write_bytes(head + text("token_embd.weight") + huge + body)
+    with pytest.raises(ModelError, match=r"'token_embd.weight' claims \d+ values"):
+        check_gguf(path)
+
+
+ARRAY_OF_TEXTS = text("k") + struct.pack("<IIQ", 9, 8, 1 << 32)
+LONG_TEXT = text("k") + struct.pack("<IQ", 8, 1 << 24)
+
+
+@pytest.mark.parametrize("claim", [ARRAY_OF_TEXTS, LONG_TEXT * 8], ids=["words", "texts"])
+def test_a_sparse_file_cannot_make_its_header_endless(path: Path, claim: bytes) -> None:
+    first, *more = claim.split(text("k"))[1:]
+    with path.open("wb") as file:
+        file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, 1 + len(more)))
+        for value in (first, *more):
+            file.write(text("k") + value)
+            if more:
+                file.seek(1 << 24, 1)
+        file.truncate(1 << 40)
+    with pytest.raises(ModelError, match="its header goes on after byte 67108864"):
+        check_gguf(path)
+
+
+def test_a_shape_of_absurd_numbers_can_still_be_reckoned_with_and_kept(path: Path) -> None:
+    most = (1 << 32) - 1
+    absurd = {
+        key: most if isinstance(value, int) and value > 1 else value for key, value in SHAPE.items()
+    }
+    path.write_bytes(gguf_bytes(absurd | {"llama.block_count": 4096}, values=64))
+    options = LoadOptions(context_tokens=most, slots=64)
+    found = budget(check_gguf(path), options)
+    assert 1 << 40 < found.total_bytes < 1 << 63
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Budget) == found
+
+
+def test_a_pipe_is_refused_and_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(ModelError, match="it is no file"):
         check_gguf(path)
 
 

@@ -1,4 +1,5 @@
 import hashlib
+import json
 
 import pytest
 
@@ -105,9 +106,22 @@ async def test_a_hub_that_is_not_there_is_named() -> None:
         await describe_hub(HubFile(repo="o/r"), HubSettings(url="http://127.0.0.1:9"), QUICK)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"id": 1}', b"{}", b'{"sha": "main"}'])
-async def test_what_is_no_hub_is_a_clear_error(body: bytes, hub: FakeHub) -> None:
-    hub.api_body = body
+NO_HUBS = [
+    b"<html>",
+    b"[]",
+    b'{"id": 1}',
+    b"{}",
+    b'{"sha": "main"}',
+    b'{"id": "o/r", "sha": 5}',
+    b'{"id": "o/r", "siblings": [{"rfilename": "a.gguf", "lfs": "x"}]}',
+    b'{"id": "o/r", "lastModified": 5}',
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("at", range(len(NO_HUBS)))
+async def test_what_is_no_hub_is_a_clear_error(at: int, hub: FakeHub) -> None:
+    hub.api_body = NO_HUBS[at]
     with pytest.raises(ModelError, match=r"does not answer as a hub does|names no commit"):
         await described(SOURCE, hub)
 
@@ -119,6 +133,36 @@ async def test_a_file_name_that_could_lead_elsewhere_is_not_offered(
     name: str, hub: FakeHub
 ) -> None:
     hub.changed_names = {FILE: name}
+    with pytest.raises(ModelError, match=r"has no \.gguf file"):
+        await described(f"hf:{REPO}", hub)
+
+
+@pytest.mark.parametrize("address", ["http://hub.example/api", "ftp://127.0.0.1/x", "http://[x"])
+async def test_a_listing_is_not_followed_to_an_unprotected_place(
+    address: str, hub: FakeHub
+) -> None:
+    hub.api_redirect = address
+    with pytest.raises(ModelError, match="redirects to an unprotected address"):
+        await described(SOURCE, hub)
+    assert len(hub.asked) == 1
+
+
+async def test_a_listing_that_moved_on_the_same_server_is_followed(hub: FakeHub) -> None:
+    hub.renamed = {"old/name": REPO}
+    assert (await described(f"hf:old/name/{FILE}", hub)).size_bytes == len(GGUF)
+
+
+async def test_a_size_that_no_disk_has_is_not_offered(hub: FakeHub) -> None:
+    hub.repos[REPO] = {}
+    hub.api_body = json.dumps(
+        {
+            "id": REPO,
+            "sha": COMMIT,
+            "siblings": [
+                {"rfilename": FILE, "lfs": {"size": 1 << 70, "sha256": "0" * 64, "pointerSize": 1}}
+            ],
+        }
+    ).encode()
     with pytest.raises(ModelError, match=r"has no \.gguf file"):
         await described(f"hf:{REPO}", hub)
 

@@ -11,6 +11,7 @@ import pytest
 
 from rung.chat import LoadOptions
 from rung.models.measured import FILE_NAME, Measured, Measurements, options_key
+from tests.engines.calls import until
 
 LEARN = """
 import sys
@@ -100,3 +101,36 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     it.learn("e", "m", calls_tools=True)
     it.save()
     assert it.of("e", "m").calls_tools is True
+
+
+async def test_what_is_learned_is_saved_now_and_then_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rung.models.measured.SAVE_EVERY_S", 0.01)
+    it = Measurements(tmp_path)
+    async with it.kept():
+        it.learn("e", "m", calls_tools=True)
+        await until(lambda: Measurements(tmp_path).of("e", "m").calls_tools is True)
+        assert it.of("e", "m").calls_tools
+        monkeypatch.setattr("rung.models.measured.SAVE_EVERY_S", 1e6)
+        it.learn("e", "m", thinks=True)
+    assert Measurements(tmp_path).of("e", "m").thinks
+
+
+def test_what_is_learned_while_another_thread_saves_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = Measurements(tmp_path)
+    it.learn("e", "m", calls_tools=True)
+    replace = Path.replace
+
+    def late(draft: Path, target: Path) -> Path:
+        it.learn("e", "m", thinks=True)
+        return replace(draft, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    it.save()
+    monkeypatch.setattr(Path, "replace", replace)
+    assert (it.of("e", "m").calls_tools, it.of("e", "m").thinks) == (True, True)
+    it.save()
+    assert Measurements(tmp_path).of("e", "m").thinks

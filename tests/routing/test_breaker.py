@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +13,7 @@ from rung.errors import EngineErrorKind
 from rung.routing.breaker import (
     FIRST_OPEN_S,
     GOOD,
+    LONGEST_FULL_S,
     LONGEST_OPEN_S,
     OUTAGES_TO_OPEN,
     REFUSED_S,
@@ -30,10 +33,18 @@ def stands(*failures: EngineErrorKind | None, at: float = 100.0) -> Standing:
 
 
 def test_an_engine_that_is_not_there_is_left_alone_at_once_and_for_longer_each_time() -> None:
-    one, two = stands("unreachable"), stands("unreachable", "unreachable")
-    assert one.shut_until == 100 + FIRST_OPEN_S
-    assert two.shut_until == 100 + 2 * FIRST_OPEN_S
-    assert stands(*["unreachable"] * 50).shut_until == 100 + LONGEST_OPEN_S
+    standing, now, open_s = GOOD, 100.0, list[float]()
+    for _ in range(20):
+        standing = after(standing, "unreachable", now, None)
+        open_s.append(standing.shut_until - now)
+        now = standing.shut_until
+    assert open_s[:3] == [FIRST_OPEN_S, 2 * FIRST_OPEN_S, 4 * FIRST_OPEN_S]
+    assert open_s[-1] == LONGEST_OPEN_S
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "timeout", "server_error"])
+def test_many_calls_that_fail_together_are_one_outage(kind: EngineErrorKind) -> None:
+    assert stands(*[kind] * 64).shut_until == 100 + FIRST_OPEN_S
 
 
 def test_one_failed_answer_does_not_open_the_breaker_and_several_do() -> None:
@@ -68,6 +79,13 @@ def test_a_failure_of_the_request_says_nothing_of_the_engine() -> None:
     for standing in (GOOD, stands("unreachable")):
         for kind in OF_THE_REQUEST:
             assert after(standing, kind, 200, None) == standing
+
+
+@pytest.mark.parametrize("retry_after_s", [1e18, math.inf, math.nan, -5.0])
+def test_an_absurd_wait_shuts_nobody_out_for_longer_than_an_hour(retry_after_s: float) -> None:
+    limited = after(GOOD, "rate_limited", 100, retry_after_s)
+    assert not limited.is_open(100 + LONGEST_FULL_S)
+    assert after(limited, "unreachable", 200, None).is_open(200)
 
 
 @given(st.lists(st.none() | st.sampled_from(KINDS), max_size=80), st.floats(0, 1e6))

@@ -152,6 +152,13 @@ def test_the_engine_knows_its_window_best(
     assert planned_window(again, declared, is_loadable=is_loadable) == window
 
 
+@pytest.mark.parametrize("is_loadable", [True, False])
+def test_a_window_of_0_is_one_that_nobody_knows(is_loadable: bool) -> None:
+    info = ModelInfo(id="m", context_tokens=0, max_context_tokens=0)
+    assert planned_window(info, None, is_loadable=is_loadable) is None
+    assert planned_window(info, 4096, is_loadable=is_loadable) == 4096
+
+
 @given(
     st.none() | st.integers(512, 1_000_000),
     st.integers(1, 3_000_000),

@@ -30,6 +30,7 @@ def after(kind: EngineErrorKind, failures: int = 1, **facts: object) -> Again | 
         "repeats_itself": False,
         "waited_s": 0.0,
         "remaining_s": None,
+        "has_others": False,
         "settings": RetrySettings(),
         "random": 0.5,
         **facts,
@@ -149,3 +150,18 @@ def test_every_wait_is_bounded_and_every_call_ends(
         assert failures < settings.attempts or (
             is_loading and waited_s + decision.wait_s <= settings.longest_wait_s
         )
+
+
+def test_nobody_waits_long_where_another_model_can_be_asked() -> None:
+    assert isinstance(after("overloaded", retry_after_s=1.0, has_others=True), Again)
+    decision = after("rate_limited", retry_after_s=12.0, has_others=True)
+    assert isinstance(decision, Stop)
+    assert "another model" in decision.why
+    loading = after("model_not_loaded", status=503, retry_after_s=5.0, has_others=True)
+    assert isinstance(loading, Again), "a load is no sign of trouble"
+
+
+@pytest.mark.parametrize("retry_after_s", [1e18, float("inf"), float("nan"), -5.0])
+def test_an_absurd_retry_after_is_no_absurd_wait(retry_after_s: float) -> None:
+    decision = after("overloaded", retry_after_s=retry_after_s)
+    assert isinstance(decision, Stop) or decision.wait_s == 0

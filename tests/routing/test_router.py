@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rung.config.settings import EngineSettings, ModelSettings, Secret, Settings
+from rung.engines.ollama.engine import OllamaEngine
 from rung.engines.openai_compatible import OpenAICompatibleEngine
 from rung.errors import ConfigError, EngineError, UsageError
 from rung.models.store import ModelStore
@@ -136,6 +137,24 @@ async def test_a_silent_engine_costs_one_look_and_is_asked_less_and_less(
     silent.close()
 
 
+async def test_a_model_is_found_by_each_name_that_its_engine_means_it_by() -> None:
+    async with FakeServer("ollama") as server:
+        settings = Settings(
+            engines={"box": server.settings(model=MODEL)},
+            models={f"box/{MODEL}": ModelSettings(tier="opus")},
+        )
+        it = Router(settings, [OllamaEngine("box", settings.engines["box"])])
+        for name in (f"box/{MODEL}:latest", MODEL, f"box/{MODEL.upper()}"):
+            model = await it.find(name)
+            assert (model.name, model.is_default) == (f"box/{MODEL}:latest", True)
+        declared = await it.find(f"box/{MODEL}")
+        assert (declared.name, declared.tier) == (f"box/{MODEL}", "opus")
+        assert declared.info.is_loaded, "what the engine says of it is known all the same"
+        with pytest.raises(UsageError):
+            await it.find(f"box/{MODEL}:8b")
+        await it.close()
+
+
 async def test_local_only_hides_lan_and_cloud_even_by_name() -> None:
     async with FakeServer("openai") as server:
         engines = {
@@ -205,6 +224,15 @@ async def test_the_default_answers_first_then_the_strongest_free_one_never_a_pai
         price = ModelSettings(tier="haiku", usd_per_mtok_in=1, usd_per_mtok_out=1)
         it = router(engines, models={"c/cloud-model": price})
         assert [m.name for m in await it.answer_order()] == ["b/q-135m", "a/q-30b", "a/q-8b"]
+
+
+async def test_of_equals_this_machine_answers_before_the_network() -> None:
+    async with (
+        FakeServer("openai", routes=listing("q-8b")) as lan,
+        FakeServer("openai", routes=listing("q-8b")) as own,
+    ):
+        engines = {"lan": lan.settings(locality="lan"), "own": own.settings(locality="local")}
+        assert [m.name for m in await router(engines).answer_order()] == ["own/q-8b", "lan/q-8b"]
 
 
 async def test_a_cloud_model_stands_on_no_rung_unless_declared() -> None:

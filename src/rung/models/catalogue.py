@@ -18,7 +18,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.gguf$")]
-Bytes = Annotated[int, msgspec.Meta(gt=0)]
+Bytes = Annotated[int, msgspec.Meta(gt=0, le=1 << 50)]
 
 
 class PackageSource(
@@ -156,4 +156,6 @@ def is_same_origin(one: Source, other: Source) -> bool:
 def id_from_file_name(path: Path) -> str:
     """A model id made from a gguf's name: `Qwen2.5 Coder.gguf` -> `qwen2.5-coder`."""
     words = re.sub(r"[^a-z0-9._]+", "-", path.stem.lower()).strip("-._")[:64]
-    return validate_id(words)
+    if not words:
+        raise ModelError(f"{path.name!r} has no letter for an id; name it with --id NAME")
+    return words

@@ -18,6 +18,7 @@ import msgspec
 from rung.chat import LoadOptions
 from rung.config.settings import KvType
 from rung.models.gguf import GgufMetadata
+from rung.models.gguf_shape import MOST_BYTES
 
 FitLevel = Literal["fits", "tight", "too large", "unknown"]
 Need = Callable[[LoadOptions], int]  # bytes that a model takes, loaded so
@@ -37,9 +38,9 @@ _MASK_BYTES = 4
 _FLASH_MASK_BYTES = 4 + 2
 _ATTENTION_WIDTHS = 6.5  # rows as wide as the model that are alive beside the attention scores
 # Where an old state cannot be had by cutting the cache, copies of it are kept: two of each prompt,
-# 32 of each slot at the most.
+# MAX_CHECKPOINTS of each slot at the most, as engines/embedded/child.py sets it.
 _CHECKPOINTS_OF_A_PROMPT = 2
-_MAX_CHECKPOINTS = 32
+MAX_CHECKPOINTS = 4
 _REPACKED_ON: Mapping[str, frozenset[str]] = {
     "x86_64": frozenset({"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"}),
     "arm64": frozenset({"Q4_0", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "MXFP4"}),
@@ -95,14 +96,19 @@ def budget(
     if options.is_embedding:
         batch_tokens = context_of(model, options)  # a text is read in one batch
     checkpoint = _checkpoint_bytes(model, options, tokens_in_use) * slots
+    kv = kv_bytes(model, options, batch_tokens) + model.state_bytes * slots
+    buffers = (
+        _compute_bytes(model, options, in_use) * batch_tokens
+        + model.vocabulary * _SAMPLER_BYTES_PER_WORD * slots
+        + checkpoint * _CHECKPOINTS_OF_A_PROMPT
+    )
+    growth = cache_bytes + checkpoint * (MAX_CHECKPOINTS - _CHECKPOINTS_OF_A_PROMPT)
     return Budget(
         weights_bytes=model.size_bytes,
-        kv_bytes=kv_bytes(model, options, batch_tokens) + model.state_bytes * slots,
-        buffers_bytes=_compute_bytes(model, options, in_use) * batch_tokens
-        + model.vocabulary * _SAMPLER_BYTES_PER_WORD * slots
-        + checkpoint * _CHECKPOINTS_OF_A_PROMPT,
+        kv_bytes=min(kv, MOST_BYTES),
+        buffers_bytes=min(buffers, MOST_BYTES),
         runtime_bytes=_RUNTIME_BYTES + _RUNTIME_BYTES_PER_WORD * model.vocabulary,
-        growth_bytes=cache_bytes + checkpoint * (_MAX_CHECKPOINTS - _CHECKPOINTS_OF_A_PROMPT),
+        growth_bytes=min(growth, MOST_BYTES),
         reclaimable_bytes=copied_bytes(model, machine),
     )
 

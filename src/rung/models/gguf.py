@@ -7,11 +7,12 @@ here, before it is asked. Format: https://github.com/ggml-org/ggml/blob/master/d
 from __future__ import annotations
 
 import re
+import stat
 import struct
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
@@ -19,13 +20,17 @@ from rung.errors import ModelError
 from rung.models.gguf_shape import GgufMetadata, Metadata, Scalar, Tensor, described, integers
 from rung.models.gguf_types import ARRAY, SCALARS, STRING
 
-_MAX_KEYS = 65_536
+# Several times what the largest vocabularies take. A file may be sparse: its size bounds nothing.
+_MAX_HEADER_BYTES = 1 << 26
+_MAX_KEYS = 1_024
 _MAX_TENSORS = 1_000_000
 _MAX_DIMENSIONS = 4
 _MAX_LAYERS = 4_096
 _MAX_KEPT_ARRAY = _MAX_LAYERS  # per-layer numbers are kept; vocabularies are skipped
 _MAX_NAME = 65_535
 _MAX_TEXT = 1 << 24
+_MAX_ARCHITECTURE = 64
+_MAX_VALUES_PER_BYTE = 16  # twice what one bit per value gives
 _PART = re.compile(r"-00001-of-(\d{5})\.gguf$")
 
 
@@ -40,8 +45,11 @@ def check_gguf(path: Path) -> GgufMetadata:
     It does not see changed bytes in the weights; only the SHA-256 does.
     """
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for its writer
+            raise ModelError(f"{path} cannot be read: it is no file")
         with path.open("rb") as file:
-            return _check(_Reader(file, path.stat().st_size))
+            return _check(_Reader(file, found.st_size))
     except _DamagedError as damage:
         raise ModelError(f"{path} {damage}; fetch it again") from None
     except OSError as error:
@@ -83,24 +91,33 @@ class _Reader:
         return self._file.tell()
 
     def take(self, count: int) -> bytes:
-        piece = self._file.read(count)
-        if len(piece) < count:
-            raise _DamagedError(f"is truncated: its header goes on after byte {self.size_bytes}")
-        return piece
+        self._expect(count)
+        return self._file.read(count)
 
     def skip(self, count: int) -> None:
-        if count > self.size_bytes - self.position:
-            raise _DamagedError(f"is truncated: its header goes on after byte {self.size_bytes}")
+        self._expect(count)
         self._file.seek(count, 1)
 
+    def _expect(self, count: int) -> None:
+        end = self.position + count
+        if end > self.size_bytes:
+            raise _DamagedError(f"is truncated: its header goes on after byte {self.size_bytes}")
+        if end > _MAX_HEADER_BYTES:
+            raise _DamagedError(f"is damaged: its header goes on after byte {_MAX_HEADER_BYTES}")
+
     def number(self, kind: Literal["I", "Q"]) -> int:
-        return struct.unpack("<" + kind, self.take(struct.calcsize("<" + kind)))[0]
+        return self._unpack("<" + kind)[0]
 
     def scalar(self, kind: int) -> int | float | bool:
         if kind not in SCALARS:
             raise _DamagedError(f"is damaged: value type {kind} does not exist")
-        layout = "<" + SCALARS[kind]
-        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+        return self._unpack("<" + SCALARS[kind])[0]
+
+    def _unpack(self, layout: str) -> tuple[Any, ...]:
+        piece = self.take(struct.calcsize(layout))
+        if len(piece) < struct.calcsize(layout):
+            raise _DamagedError("has just become shorter")
+        return struct.unpack(layout, piece)
 
     def count(self, what: str, limit: int) -> int:
         count = self.number("Q")
@@ -132,7 +149,7 @@ class _Reader:
         if length > _MAX_KEPT_ARRAY:
             self.skip(length * struct.calcsize("<" + SCALARS[kind]))
             return ()
-        return tuple(self.scalar(kind) for _ in range(length))
+        return self._unpack(f"<{length}{SCALARS[kind]}")
 
 
 def _check(reader: _Reader) -> GgufMetadata:
@@ -151,7 +168,7 @@ def _check(reader: _Reader) -> GgufMetadata:
     tensors = [_tensor(reader) for _ in range(tensor_count)]
     _check_extent(reader, metadata, tensors)
     architecture = metadata.get("general.architecture")
-    if not isinstance(architecture, str) or not architecture:
+    if not isinstance(architecture, str) or not 0 < len(architecture) <= _MAX_ARCHITECTURE:
         raise _DamagedError("is not a model: it names no architecture")
     layers = max(integers(metadata.get(f"{architecture}.block_count")), default=0)
     if layers > _MAX_LAYERS:
@@ -174,6 +191,11 @@ def _check_extent(reader: _Reader, metadata: Metadata, tensors: Sequence[Tensor]
         raise _DamagedError(f"is damaged: it claims an alignment of {alignment}")
     start = -(-reader.position // alignment) * alignment
     for tensor in tensors:
+        if tensor.values > reader.size_bytes * _MAX_VALUES_PER_BYTE:
+            raise _DamagedError(
+                f"is damaged: tensor {tensor.name!r} claims {tensor.values} values, "
+                f"in a file of {reader.size_bytes} bytes"
+            )
         end = start + tensor.offset + tensor.size_bytes
         if end > reader.size_bytes:
             raise _DamagedError(

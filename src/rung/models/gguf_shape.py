@@ -16,6 +16,7 @@ from rung.chat import Capability
 from rung.models.gguf_types import BLOCKS, FILE_TYPES, REPACKED_TYPES
 
 Scalar = int | float | bool | str
+MOST_BYTES = 1 << 60  # no claim makes more than this, so that sums fit into 64 bits
 Metadata = Mapping[str, Scalar | tuple[int | float | bool, ...]]
 
 # Architectures whose files do not say which layers have the window: all but every n-th one.
@@ -37,6 +38,8 @@ _CACHELESS = frozenset(
     | {"nomic-bert", "nomic-bert-moe", "t5encoder"}
 )
 _PROJECTOR = ("v.", "mm.", "a.")
+_MOST = (1 << 31) - 1  # llama.cpp counts in 32 bits
+_MAX_NAME = 200
 _STATE_VALUE_BYTES = 4  # F32, whatever the type of the KV cache
 _REPACK_ROWS = 8
 _THINKS = ("enable_thinking", "<think>", "reasoning_content")
@@ -113,7 +116,7 @@ def described(
     file_type = metadata.get("general.file_type")
     return GgufMetadata(
         architecture=architecture,
-        name=keys.text("general.name"),
+        name=keys.text("general.name")[:_MAX_NAME],
         quantization=FILE_TYPES.get(file_type, "") if isinstance(file_type, int) else "",
         parameters=sum(tensor.values for tensor in tensors),
         size_bytes=size_bytes,
@@ -212,7 +215,7 @@ def _state_bytes(keys: _Keys, kv_heads: Sequence[int]) -> int:
         values = width * max(0, keys.number("shortconv.l_cache") - 1)
     # Where every layer has attention as well, every layer is both.
     recurrent = kv_heads.count(0) or len(kv_heads)
-    return values * recurrent * _STATE_VALUE_BYTES
+    return min(values * recurrent * _STATE_VALUE_BYTES, MOST_BYTES)
 
 
 def _matrix_bytes(tensors: Sequence[Tensor]) -> Mapping[str, int]:
@@ -250,6 +253,9 @@ def _rows(tensors: Sequence[Tensor], name: str) -> int:
 
 
 def integers(found: Scalar | tuple[int | float | bool, ...] | None) -> tuple[int, ...]:
-    """The whole numbers of a value that may be one for all layers, or a list of one per layer."""
+    """The whole numbers of a value that may be one for all layers, or a list of one per layer.
+
+    None is below zero, or beyond what llama.cpp can count.
+    """
     items = found if isinstance(found, tuple) else (found,)
-    return tuple(max(0, int(item)) for item in items if isinstance(item, int))
+    return tuple(min(max(0, int(item)), _MOST) for item in items if isinstance(item, int))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from rung.models.catalogue import (
     id_from_file_name,
     validate_id,
 )
+from rung.models.redirects import followed
 from rung.models.sources import HubFile, is_safe_path
 from rung.models.transfer import PassingError, Patience, seconds_of
 
@@ -42,6 +44,7 @@ _QUANTIZATION = re.compile(
     r"(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+_ASKED: ContextVar[str] = ContextVar("_ASKED", default="")  # what this thread asks the hub for
 _LISTING_TIMEOUT_S = 30.0
 _LISTING_FAILURES = 3  # somebody waits for it, and nothing is lost yet
 
@@ -54,6 +57,13 @@ class RemoteGguf(msgspec.Struct, frozen=True, kw_only=True):
     sha256: Sha256
 
 
+class _Repository(msgspec.Struct, frozen=True):
+    """A repository as it is at one commit."""
+
+    revision: str
+    files: Sequence[RemoteGguf]
+
+
 async def describe_hub(
     wanted: HubFile, hub: HubSettings, patience: Patience, model_id: str | None = None
 ) -> CatalogueModel:
@@ -61,11 +71,8 @@ async def describe_hub(
 
     Raises ModelError: no such repository, revision or file, no access, or several that match.
     """
-    info = await _listing(wanted, hub, patience)
-    revision = info.sha or ""
-    if not re.fullmatch(r"[0-9a-f]{40}", revision):
-        raise ModelError(f"{_place(hub)} names no commit for {wanted.repo}")
-    chosen = choose(wanted, _ggufs(info))
+    repository = await _listing(wanted, hub, patience)
+    chosen = choose(wanted, repository.files)
     name = PurePosixPath(chosen.path)
     chosen_id = validate_id(model_id) if model_id else id_from_file_name(Path(name.name))
     return CatalogueModel(
@@ -77,7 +84,7 @@ async def describe_hub(
         file=f"{chosen_id}.gguf",
         size_bytes=chosen.size_bytes,
         sha256=chosen.sha256,
-        source=HubSource(repo=wanted.repo, path=chosen.path, revision=revision),
+        source=HubSource(repo=wanted.repo, path=chosen.path, revision=repository.revision),
     )
 
 
@@ -117,7 +124,7 @@ def quantization_of(path: str) -> str:
     return found[-1] if found else ""
 
 
-async def _listing(wanted: HubFile, hub: HubSettings, patience: Patience) -> ModelInfo:
+async def _listing(wanted: HubFile, hub: HubSettings, patience: Patience) -> _Repository:
     """The repository's files at the wanted revision; tried again after what may pass."""
     api = _api(hub)
     failures = 0
@@ -157,19 +164,23 @@ def _api(hub: HubSettings) -> HfApi:
     )
 
 
-def _ask(api: HfApi, wanted: HubFile, hub: HubSettings, timeout_s: float) -> ModelInfo:
+def _ask(api: HfApi, wanted: HubFile, hub: HubSettings, timeout_s: float) -> _Repository:
     """Blocks. What the library raises, as what the user can do about it."""
     import httpx2
     from huggingface_hub import errors
 
     shown = f"hf:{wanted.repo}"
     try:
-        return api.model_info(
-            wanted.repo,
-            revision=wanted.revision or None,
-            files_metadata=True,
-            timeout=timeout_s,
-        )
+        with _protected(shown):
+            info = api.model_info(
+                wanted.repo,
+                revision=wanted.revision or None,
+                files_metadata=True,
+                timeout=timeout_s,
+            )
+        if not re.fullmatch(r"[0-9a-f]{40}", info.sha or ""):
+            raise ModelError(f"{_place(hub)} names no commit for {wanted.repo}")
+        return _Repository(info.sha or "", _ggufs(info))
     except errors.GatedRepoError as error:
         raise ModelError(
             f"{shown} is gated: accept its terms at {hub.url.rstrip('/')}/{wanted.repo}, and set "
@@ -185,10 +196,35 @@ def _ask(api: HfApi, wanted: HubFile, hub: HubSettings, timeout_s: float) -> Mod
         raise _refused(error.response, wanted, hub) from error
     except httpx2.HTTPError as error:
         raise PassingError(f"{type(error).__name__}: {error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
             f"{shown}: {_place(hub)} does not answer as a hub does: {error}"
         ) from error
+
+
+@contextmanager
+def _protected(title: str) -> Generator[None]:
+    """Redirects of this call never lose TLS.
+
+    The library's client follows all of them and is shared with whoever else uses it here, so that
+    the hook is kept to this call.
+    """
+    from huggingface_hub import get_session
+
+    hooks = get_session().event_hooks["response"]
+    if _check_redirect not in hooks:
+        hooks.append(_check_redirect)
+    token = _ASKED.set(title)
+    try:
+        yield
+    finally:
+        _ASKED.reset(token)
+
+
+def _check_redirect(response: httpx2.Response) -> None:
+    title = _ASKED.get()
+    if title and response.has_redirect_location:
+        followed(str(response.url), response.headers["Location"], title)
 
 
 def _refused(

@@ -48,7 +48,7 @@ async def fetch_hub(
         await reporter.during(
             "downloading",
             model.size_bytes,
-            transfer(remote, target, patience),
+            transfer(remote, target, patience, reporter.report_problem),
             lambda: size_of(target),
         )
         sha256 = await _hashed(target, model.size_bytes, reporter)
@@ -61,6 +61,12 @@ async def fetch_hub(
                 f"{remote.title} has SHA-256 {sha256}, expected {model.sha256}; nothing was "
                 "installed. Try another mirror or network: what came is not what the hub lists"
             )
+
+
+def take_back(moved: Path, work: Path, size_bytes: int) -> None:
+    """Go on from a whole file that was moved into place, by a process that then was killed."""
+    if size_of(moved) == size_bytes and not (work / _PARTIAL).exists():
+        moved.replace(work / _PARTIAL)
 
 
 def kept_bytes(work: Path) -> int:

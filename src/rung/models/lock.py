@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
+
+_TRIES = 25
+_WAIT_S = 0.02
 
 
 class FileLock:
@@ -28,6 +32,14 @@ class FileLock:
             if self._fd is None:
                 os.close(fd)
         return self._fd is not None
+
+    def acquire_soon(self) -> bool:
+        """Try for half a second, for what others hold for a few ms only. Blocks; see `acquire`."""
+        for _ in range(_TRIES):
+            if self.acquire():
+                return True
+            time.sleep(_WAIT_S)
+        return False
 
     def is_held_elsewhere(self) -> bool:
         """Whether somebody else holds it now. Makes no file."""

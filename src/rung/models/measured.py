@@ -6,9 +6,10 @@ where the ledger is off, and every value in it can be measured again.
 
 from __future__ import annotations
 
+import asyncio
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,8 @@ from rung.chat import LoadOptions
 from rung.models.lock import FileLock
 
 FILE_NAME = "measured.json"
+SAVE_EVERY_S = 30.0
 _SMOOTHING = 0.3
-_LOCK_TRIES = 25
-_LOCK_WAIT_S = 0.02
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -87,6 +87,23 @@ class Measurements:
         }
         self.learn(engine, model, **merged)
 
+    @asynccontextmanager
+    async def kept(self) -> AsyncGenerator[None]:
+        """Saves now and then for as long as the context lasts, and at its end."""
+
+        async def now_and_then() -> None:
+            while True:
+                await asyncio.sleep(SAVE_EVERY_S)
+                await asyncio.to_thread(self.save)
+
+        saving = asyncio.create_task(now_and_then())
+        try:
+            yield
+        finally:
+            saving.cancel()
+            await asyncio.wait([saving])
+            await asyncio.to_thread(self.save)
+
     def save(self) -> None:
         """Write what was learned into the file, leaving what other processes learned meanwhile.
 
@@ -99,8 +116,9 @@ class Measurements:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self._path.with_suffix(".lock"))
-            if not _acquired(lock):
-                self._learned = learned
+            if not lock.acquire_soon():
+                for key, fields in learned.items():
+                    self._learned[key] = {**fields, **self._learned.get(key, {})}
                 return
             try:
                 self._merge(learned)
@@ -120,16 +138,10 @@ class Measurements:
         draft = self._path.with_suffix(f".{os.getpid()}.tmp")
         draft.write_bytes(msgspec.json.format(msgspec.json.encode(stored)))
         draft.replace(self._path)
+        # What was learned while this thread wrote is not in the file, but known all the same.
+        for key, fields in list(self._learned.items()):
+            stored[key] = msgspec.structs.replace(stored.get(key, Measured()), **dict(fields))
         self._known = stored
-
-
-def _acquired(lock: FileLock) -> bool:
-    """Whether the lock was got; another process has it only for the few ms of its own `save`."""
-    for _ in range(_LOCK_TRIES):
-        if lock.acquire():
-            return True
-        time.sleep(_LOCK_WAIT_S)
-    return False
 
 
 def options_key(options: LoadOptions) -> str:

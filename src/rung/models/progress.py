@@ -21,11 +21,13 @@ class PullProgress(msgspec.Struct, frozen=True, kw_only=True):
     """Each phase counts its own bytes, and `done_bytes` never falls within one.
 
     `waiting` means that another process holds the model; a zero `total_bytes` that it is unknown.
+    `problem` is why nothing comes just now, while it is being tried again.
     """
 
     phase: Phase
     done_bytes: int
     total_bytes: int
+    problem: str = ""
 
 
 class Reporter:
@@ -34,6 +36,13 @@ class Reporter:
     def __init__(self, on_progress: Callable[[PullProgress], None]) -> None:
         self._on_progress = on_progress
         self._last: PullProgress | None = None
+        self._problem = ""
+
+    def report_problem(self, problem: str) -> None:
+        """Why nothing comes; it is shown until something does."""
+        self._problem = problem
+        if (last := self._last) is not None:
+            self._tell(msgspec.structs.replace(last, problem=problem))
 
     def report(self, phase: Phase, done_bytes: int, total_bytes: int) -> None:
         """`total_bytes` may become known, or grow, on the way; zero: it is not known."""
@@ -42,8 +51,19 @@ class Reporter:
             done_bytes = max(done_bytes, last.done_bytes)
         if total_bytes:
             done_bytes = min(done_bytes, total_bytes)
-        now = PullProgress(phase=phase, done_bytes=done_bytes, total_bytes=total_bytes)
-        if now != last:
+        if last is None or (last.phase, last.done_bytes) != (phase, done_bytes):
+            self._problem = ""
+        self._tell(
+            PullProgress(
+                phase=phase,
+                done_bytes=done_bytes,
+                total_bytes=total_bytes,
+                problem=self._problem,
+            )
+        )
+
+    def _tell(self, now: PullProgress) -> None:
+        if now != self._last:
             self._last = now
             self._on_progress(now)
 

@@ -53,13 +53,17 @@ async def describe(
         entry = await file_source.describe_file(wanted.path, model_id)
     else:
         entry = await describe_hub(wanted, net.hub, net.patience, model_id)
+    _check_name(entry, store)
+    return entry
+
+
+def _check_name(entry: CatalogueModel, store: ModelStore) -> None:
     taken = store.find(entry.id)
     if taken and taken.source and not is_same_origin(taken.source, entry.source):
         raise ModelError(
             f"{entry.id} is already the name of {taken.source}; give another with --id NAME, or "
             f"remove that one with `rung models rm {entry.id}`"
         )
-    return entry
 
 
 def _named(model_id: str, store: ModelStore) -> CatalogueModel:
@@ -108,7 +112,9 @@ async def install(
     stays in `work`. Raises ModelError.
     """
     scratch = work / _SCRATCH
+    _check_name(entry, store)  # once more: another process may have been faster
     try:
+        _take_back(entry, store, work)
         needed_bytes = _needed_bytes(entry, store, work)
         if store.free_bytes() < needed_bytes:
             raise store.disk_full(needed_bytes)
@@ -135,6 +141,12 @@ async def _fetch(
             return await file_source.fetch_file(entry, source, scratch, reporter)
         case HubSource() as source:
             return await hub_source.fetch_hub(entry, source, work, reporter, net.hub, net.patience)
+
+
+def _take_back(entry: CatalogueModel, store: ModelStore, work: Path) -> None:
+    if isinstance(entry.source, HubSource) and store.find(entry.id) is None:
+        moved = store.models_dir / entry.id / entry.file
+        hub_source.take_back(moved, work, entry.size_bytes)
 
 
 def _needed_bytes(entry: CatalogueModel, store: ModelStore, work: Path) -> int:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from rung.config.environment import system_proxy
-from rung.engines.locality import locality_of
 from rung.errors import ModelError
 from rung.models.progress import Meter, in_thread
+from rung.models.redirects import followed, origin
 
 if TYPE_CHECKING:
     import aiohttp
@@ -41,6 +41,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 6
     first_wait_s: float = 1.0
     longest_wait_s: float = 30.0
+    engine_stall_s: float = 600.0  # an engine that downloads itself; its own limit may be shorter
+    engine_check_s: float = 1800.0  # and once it has all bytes, and reads them again
 
     def wait_s(self, failures: int, asked_s: float | None = None) -> float:
         """Seconds before the next try: doubling, a little random, or as the server asks."""
@@ -66,9 +68,19 @@ class PassingError(Exception):
         self.retry_after_s = retry_after_s
 
 
-async def transfer(remote: Remote, target: Path, patience: Patience) -> None:
+def _ignore(_: str) -> None:
+    pass
+
+
+async def transfer(
+    remote: Remote,
+    target: Path,
+    patience: Patience,
+    on_problem: Callable[[str], None] = _ignore,
+) -> None:
     """Bring `remote` into `target`, going on after the bytes that are there.
 
+    `on_problem` hears of each failure after which it is tried again.
     Raises ModelError where the server refuses, or fails too often without progress; OSError where
     the disk does. What has come stays in `target` for the next time.
     """
@@ -92,7 +104,9 @@ async def transfer(remote: Remote, target: Path, patience: Patience) -> None:
                     f"{remote.title}: the download failed {failures} times without progress, at "
                     f"{here:,} of {remote.size_bytes:,} bytes: {failure}. What has come is kept"
                 )
-            await asyncio.sleep(patience.wait_s(failures, failure.retry_after_s))
+            wait_s = patience.wait_s(failures, failure.retry_after_s)
+            on_problem(f"{failure}; trying again in {wait_s:.0f} s")
+            await asyncio.sleep(wait_s)
 
 
 def size_of(path: Path) -> int:
@@ -202,7 +216,7 @@ async def _follow(
     """The answer behind the redirects. The hub's headers go to the hub alone."""
     url = remote.url
     for _ in range(_MOST_REDIRECTS + 1):
-        is_hub = _origin(url) == _origin(remote.url)
+        is_hub = origin(url) == origin(remote.url)
         response = await session.get(
             url,
             headers={**headers, **remote.headers} if is_hub else headers,
@@ -213,36 +227,8 @@ async def _follow(
         if response.status not in _REDIRECTS:
             return response
         response.close()
-        following = _location(response, url)
-        if following is None or not may_follow(url, following):
-            raise ModelError(
-                f"{remote.title}: {urlsplit(url).hostname} redirects to an unprotected address, "
-                "or to none, which is refused"
-            )
-        url = following
+        url = followed(url, response.headers.get("Location", ""), remote.title)
     raise ModelError(f"{remote.title}: more than {_MOST_REDIRECTS} redirects")
-
-
-def _location(response: aiohttp.ClientResponse, url: str) -> str | None:
-    try:
-        following = urljoin(url, response.headers.get("Location", ""))
-        return following if urlsplit(following).hostname else None
-    except ValueError:  # an address in half a pair of brackets
-        return None
-
-
-def may_follow(url: str, following: str) -> bool:
-    """To TLS always; from TLS to none never; without it only to the same server, or on loopback."""
-    schemes = urlsplit(url).scheme, urlsplit(following).scheme
-    if schemes[1] == "https":
-        return True
-    is_near = locality_of(url) == locality_of(following) == "local"
-    return schemes == ("http", "http") and (is_near or _origin(url) == _origin(following))
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
 
 
 def _refusal(response: aiohttp.ClientResponse, remote: Remote) -> ModelError | PassingError:

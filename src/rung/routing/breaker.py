@@ -20,6 +20,7 @@ FIRST_OPEN_S = 5.0
 LONGEST_OPEN_S = 300.0
 REFUSED_S = 60.0
 FULL_S = 5.0
+LONGEST_FULL_S = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +55,13 @@ def after(
     if failure in _REFUSALS:
         return replace(standing, shut_until=now + REFUSED_S, cause=failure)
     if failure in _FULL:
-        wait_s = FULL_S if retry_after_s is None else retry_after_s
+        # Whatever it says, it is looked at again within the hour.
+        wait_s = FULL_S if retry_after_s is None else min(retry_after_s, LONGEST_FULL_S)
         return replace(standing, shut_until=max(standing.shut_until, now + wait_s), cause=failure)
     if failure not in _OUTAGES:
         return standing
+    if standing.is_open(now) and standing.cause in _OUTAGES:
+        return standing  # a call that was under way when the breaker opened: the same outage
     outages = standing.outages + 1
     opened = outages if failure == "unreachable" else outages - OUTAGES_TO_OPEN + 1
     if opened < 1:

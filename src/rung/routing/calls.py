@@ -20,7 +20,7 @@ from rung.ledger.rows import CallRow
 from rung.routing.delivery import Delivery, Trace
 from rung.routing.models import RoutedModel
 from rung.routing.retry import UNBILLED
-from rung.structured.complete import complete_object
+from rung.structured.complete import OnTurn, complete_object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,12 @@ class Calls:
         self._delivery = delivery
 
     async def stream(
-        self, model: RoutedModel, request: ChatRequest, label: Label
+        self,
+        model: RoutedModel,
+        request: ChatRequest,
+        label: Label,
+        *,
+        has_others: bool = False,
     ) -> AsyncGenerator[Chunk, None]:
         """The model's answer as it comes, delivered by `Delivery`. Raises EngineError."""
         started = time.monotonic()
@@ -65,8 +70,9 @@ class Calls:
         completion: Completion | None = None
         failure: EngineError | None = None
         text: list[str] = []
+        delivered = self._delivery.stream(model, request, trace, has_others=has_others)
         try:
-            async with aclosing(self._delivery.stream(model, request, trace)) as chunks:
+            async with aclosing(delivered) as chunks:
                 async for chunk in chunks:
                     text.append(chunk.text)
                     completion = chunk.completion or completion
@@ -96,12 +102,14 @@ class Calls:
         label: Label,
         *,
         on_text: Callable[[str], None] | None = None,
+        on_turn: OnTurn | None = None,
         spending: Spending | None = None,
+        has_others: bool = False,
     ) -> Completion:
         """A whole answer; with a schema, one that is valid against it. Raises EngineError.
 
-        `on_text` is called with each piece of the answer as it comes. `spending` is asked before
-        each call that this takes: the repair turn of an object is one of its own.
+        `on_text` is called with each piece of the answer as it comes, `on_turn` before each further
+        call that an object takes. `spending` is asked before every call.
         """
 
         async def paid_call(asked: ChatRequest) -> Completion:
@@ -123,7 +131,8 @@ class Calls:
             return completion
 
         async def call(asked: ChatRequest) -> Completion:
-            async with aclosing(self.stream(model, asked, label)) as chunks:
+            stream = self.stream(model, asked, label, has_others=has_others)
+            async with aclosing(stream) as chunks:
                 async for chunk in chunks:
                     if on_text is not None and chunk.text:
                         on_text(chunk.text)
@@ -135,7 +144,9 @@ class Calls:
 
         if request.schema is None:
             return await paid_call(request)
-        return await complete_object(paid_call, request)
+        return await complete_object(
+            paid_call, request, can_continue=model.engine.continues_answers, on_turn=on_turn
+        )
 
     def _row(
         self,

@@ -141,16 +141,13 @@ def planned_window(info: ModelInfo, declared: int | None, *, is_loadable: bool) 
     """The window that a call will get; `None` where nobody knows.
 
     The engine knows best. What the user declares counts where it is silent or says more, and where
-    the model can be loaded as it is declared, up to what the model was trained on.
+    the model can be loaded as it is declared, up to what the model was trained on. A window of 0
+    is how some servers say that they do not know.
     """
     if declared is None:
-        return info.context_tokens
-    bounds = [declared]
-    if is_loadable:
-        bounds += [info.max_context_tokens] if info.max_context_tokens else []
-    elif info.context_tokens is not None:
-        bounds.append(info.context_tokens)
-    return min(bounds)
+        return info.context_tokens or None
+    bound = info.max_context_tokens if is_loadable else info.context_tokens
+    return min(declared, bound or declared)
 
 
 def grown_window(current: int | None, needed: int, longest: int | None) -> int:

@@ -108,12 +108,13 @@ class Delivery:
         self._report = report
 
     async def stream(
-        self, model: RoutedModel, request: ChatRequest, trace: Trace
+        self, model: RoutedModel, request: ChatRequest, trace: Trace, *, has_others: bool = False
     ) -> AsyncGenerator[Chunk, None]:
         """The answer as it comes. Raises EngineError.
 
         A prompt that does not fit the model's window is refused before anything is loaded or sent.
         `request.timeout_s` bounds everything: waiting for the model, its load, and every try.
+        `has_others`: the caller would rather ask another model than wait long for this one.
         """
         fitted = self._fit.prepare(model, request)
         origin = Origin(engine=model.engine.name, base_url="", model=model.info.id)
@@ -131,7 +132,9 @@ class Delivery:
                 except EngineError as error:
                     ms = (time.perf_counter() - started) * 1000
                     trace.tries.append(Try(kind=error.kind, ms=round(ms, 1)))
-                    wait_s = self._wait_s(model, error, trace, deadline, has_begun=has_begun)
+                    wait_s = self._wait_s(
+                        model, error, trace, deadline, has_begun=has_begun, has_others=has_others
+                    )
                 await deadline.wait(asyncio.sleep(wait_s), "the call waited to be tried again")
         finally:
             deadline.close()
@@ -144,6 +147,7 @@ class Delivery:
         deadline: Deadline,
         *,
         has_begun: bool,
+        has_others: bool,
     ) -> float:
         """How long to wait for the next try; raises the error where there is none."""
         tried_ms = sum(item.ms for item in trace.tries)
@@ -151,6 +155,7 @@ class Delivery:
             error,
             failures=len(trace.tries),
             has_begun=has_begun,
+            has_others=has_others,
             is_paid=not model.is_free,
             repeats_itself=model.engine.repeats_itself,
             waited_s=(deadline.elapsed_ms - tried_ms) / 1000,

@@ -118,7 +118,7 @@ def _of_engine(info: ModelInfo) -> Mapping[str, Value]:
     """All that the engine lists, but for what other names say already."""
     fields = msgspec.to_builtins(info)
     fields["capabilities"] = ", ".join(sorted(info.capabilities or ()))
-    return {name: value for name, value in fields.items() if name not in ("id", "is_chat")}
+    return {name: value for name, value in fields.items() if name not in ("id", "names", "is_chat")}
 
 
 def _of_catalogue(entry: CatalogueModel) -> Mapping[str, Value]:

@@ -9,7 +9,7 @@ import msgspec
 
 from rung.chat import LoadOptions, ModelInfo
 from rung.config.settings import KvType
-from rung.engines.embedded.spec import MAX_CONTEXT_TOKENS
+from rung.engines.embedded.spec import most_context_tokens
 from rung.models.fit import (
     KV_VALUE_BYTES,
     Budget,
@@ -63,9 +63,11 @@ def fit_report(
 ) -> FitReport:
     """Join what is known. `expected` decides; what would fit instead is computed from the shape."""
     trained = (gguf.context_tokens if gguf else None) or info.max_context_tokens
-    if trained and gguf:
-        trained = min(trained, MAX_CONTEXT_TOKENS)  # beyond, the embedded engine loads nothing
-    wanted = completed(options, trained)
+    most = trained
+    if gguf is not None:  # only the embedded engine's files are read
+        most = most_context_tokens(options.slots or 1)
+        most = min(trained or most, most)
+    wanted = completed(options, most)
 
     def computed(way: LoadOptions) -> int:
         return guessed_bytes(info, way) if gguf is None else budget(gguf, way).total_bytes
@@ -92,12 +94,10 @@ def fit_report(
         largest_contexts={}
         if room is None
         else {
-            kind: largest_context(
-                needed, msgspec.structs.replace(wanted, kv_type=kind), trained, room
-            )
+            kind: largest_context(needed, msgspec.structs.replace(wanted, kv_type=kind), most, room)
             for kind in KV_VALUE_BYTES
         },
-        alternatives=tuple(alternatives(needed, wanted, trained, room))
+        alternatives=tuple(alternatives(needed, wanted, most, room))
         if room is not None and level == "too large"
         else (),
     )

@@ -8,7 +8,7 @@ import msgspec
 
 from rung.chat import Health, Locality
 from rung.engines.base import Engine
-from rung.routing.look import LOOK_TIMEOUT_S
+from rung.routing.look import patience_s
 from rung.routing.router import Router
 
 _CAN = {
@@ -91,7 +91,7 @@ async def _nothing() -> None:
 
 async def _version(engine: Engine) -> str | None:
     try:
-        async with asyncio.timeout(LOOK_TIMEOUT_S):
+        async with asyncio.timeout(patience_s(engine)):
             return await engine.version()
     except TimeoutError:
         return None

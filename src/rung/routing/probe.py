@@ -17,7 +17,7 @@ from rung.errors import EngineError, EngineErrorKind
 from rung.models.measured import Measurements
 from rung.routing.capabilities import TOOLS_FROM_TEXT
 from rung.routing.models import RoutedModel
-from rung.structured.answer import BadOutputError, read_object
+from rung.structured.answer import BadOutputError, require_object
 
 TIMEOUT_S = 120.0
 # Colours that no model answers by itself: only an engine that enforces the schema gets them.
@@ -143,7 +143,7 @@ async def _enforces_schema(model: RoutedModel, ask: Ask) -> bool | None:
     if heard.completion is None:
         return False if heard.error is not None and heard.error.kind == "bad_request" else None
     try:
-        read_object(heard.completion, _COLOURS)
+        require_object(heard.completion, _COLOURS)
     except BadOutputError:
         return None if heard.completion.finish_reason == "length" else False
     return True

@@ -109,7 +109,7 @@ class PromptFit:
     ) -> FittedRequest:
         """The request, fitted to the window that the model is `loaded` with. Raises EngineError."""
         window = loaded.context_tokens if loaded is not None else None
-        if window is not None:
+        if window:
             request = fitted.request
             if model.engine.kind == _WINDOW_IN_REQUEST:
                 request = replace(request, context_tokens=window)

@@ -28,6 +28,7 @@ UNBILLED: frozenset[EngineErrorKind] = frozenset(
 )
 QUICK_WAIT_S = 0.05
 LOADING_POLL_S = 1.0
+WITH_OTHERS_S = 1.0
 _LOADING = 503
 
 
@@ -61,6 +62,7 @@ def next_try(
     *,
     failures: int,
     has_begun: bool,
+    has_others: bool,
     is_paid: bool,
     repeats_itself: bool,
     waited_s: float,
@@ -70,9 +72,11 @@ def next_try(
 ) -> Again | Stop:
     """What follows the `failures`-th failure of one call, counted from 1.
 
-    `has_begun`: the caller has seen a part of the answer. `repeats_itself`: the engine has tried
-    twice where its connection broke. `waited_s` is what earlier waits of this call took,
-    `remaining_s` what is left of its time, if it has an end; `random` is in [0, 1).
+    `has_begun`: the caller has seen a part of the answer. `has_others`: another model is asked
+    where this one stops, so that only a load is waited for longer than a second.
+    `repeats_itself`: the engine has tried twice where its connection broke. `waited_s` is what
+    earlier waits of this call took, `remaining_s` what is left of its time, if it has an end;
+    `random` is in [0, 1).
     """
     is_loading = error.kind == "model_not_loaded" and error.status == _LOADING
     if has_begun or error.kind not in _REPEATS or (is_paid and error.kind not in UNBILLED):
@@ -83,6 +87,8 @@ def next_try(
         return Stop()
     wait_s = _wait_s(error, is_loading, failures, settings, random)
     limit_s = settings.longest_wait_s
+    if has_others and not is_loading and wait_s > WITH_OTHERS_S:
+        return Stop(why=f"not tried again after {wait_s:.1f} s, for another model can be asked")
     if wait_s > limit_s:
         return Stop(why=f"it asks to wait {wait_s:g} s, and retry.longest_wait_s is {limit_s:g}")
     if is_loading and waited_s + wait_s > limit_s:

@@ -14,31 +14,16 @@ import msgspec
 from rung.chat import Health, Level, ModelInfo
 from rung.config.settings import Settings
 from rung.engines.base import Engine
-from rung.errors import ConfigError, EngineError, EngineErrorKind, UsageError
+from rung.engines.listings import find_model
+from rung.errors import ConfigError, EngineError, UsageError
 from rung.routing.breaker import GOOD, Standing, after
 from rung.routing.kept import Kept
-from rung.routing.look import Listing, bounded_health, look
+from rung.routing.look import Listing, bounded_health, look, within_a_look
 from rung.routing.models import RoutedModel, check_price, routed
 from rung.routing.tiers import DEFAULT_TIERS
 
 HEALTH_FRESH_S = 2.0
 JUST_NOW_S = 1.0
-
-FALLBACK_KINDS: frozenset[EngineErrorKind] = frozenset(
-    {
-        "unconfigured",
-        "unreachable",
-        "timeout",
-        "unauthorized",
-        "rate_limited",
-        "overloaded",
-        "model_missing",
-        "model_not_loaded",
-        "out_of_memory",
-        "context_overflow",
-        "server_error",
-    }
-)
 
 
 class Router:
@@ -85,9 +70,14 @@ class Router:
     async def listings(
         self, local_only: bool = False, *, max_age_s: float = math.inf
     ) -> tuple[Listing, ...]:
-        """Every allowed engine's models, asked at the same time, each within two seconds."""
+        """Every allowed engine's models, asked at the same time, each within two seconds.
+
+        Only who names a model waits longer, for its engine's tunnel to be opened.
+        """
         allowed = [engine for engine in self.engines if self.allows(engine, local_only)]
-        looks = (self.listing(engine, max_age_s=max_age_s) for engine in allowed)
+        looks = (
+            within_a_look(engine, self.listing(engine, max_age_s=max_age_s)) for engine in allowed
+        )
         return tuple(await asyncio.gather(*looks))
 
     def listed(self, engine: str, model_id: str) -> ModelInfo | None:
@@ -119,6 +109,7 @@ class Router:
         for max_age_s in (math.inf, JUST_NOW_S):
             known = await self.models(local_only, max_age_s=max_age_s)
             matches = [model for model in known if name in (model.info.id, model.name)]
+            matches = matches or [model for model in known if find_model([model.info], name)]
             if matches:
                 break
         if len(matches) == 1:
@@ -137,9 +128,12 @@ class Router:
             )
         for max_age_s in (math.inf, JUST_NOW_S):
             listing = await self.listing(engine, max_age_s=max_age_s)
-            match = next((model for model in listing.models if model.info.id == model_id), None)
-            if match is not None:
-                return match
+            info = find_model([model.info for model in listing.models], model_id)
+            if info is not None and info.id != model_id and name in self._settings.models:
+                # What the user declares of it is found by the name that they gave it.
+                return self._routed(engine, msgspec.structs.replace(info, id=model_id))
+            if info is not None:
+                return next(model for model in listing.models if model.info is info)
         if listing.failure is not None and name not in self._settings.models:
             raise _of_model(listing.failure, engine, model_id)
         if engine.locality == "cloud" or name in self._settings.models:
@@ -165,12 +159,13 @@ class Router:
         """
         free = [m for m in await self.models(local_only) if m.is_free and (m.tier or m.is_default)]
 
-        def rank(model: RoutedModel) -> tuple[bool, bool, bool, int, bool, float]:
+        def rank(model: RoutedModel) -> tuple[bool, bool, bool, int, bool, bool, float]:
             return (
                 self.is_shut(model.engine),
                 is_unfit(model),
                 not model.is_default,
                 -model.level,
+                model.engine.locality != "local",
                 not model.info.is_loaded,
                 _size(model),
             )
@@ -256,7 +251,7 @@ class Router:
             info,
             self._settings.models.get(f"{engine.name}/{info.id}"),
             self.tiers,
-            is_default=configured is not None and configured.model == info.id,
+            is_default=configured is not None and bool(find_model([info], configured.model)),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 from collections.abc import AsyncGenerator
 from datetime import timedelta
@@ -19,8 +20,10 @@ from rung.errors import EngineError, LedgerError, ModelError
 from rung.ledger.rows import AuditRow, DownloadRow, InstallRow, now
 from rung.models.downloads import Downloads, Job
 from rung.models.downloads.folder import JobFolder
-from rung.models.downloads.job import this_process
+from rung.models.downloads.job import new_job, this_process
+from rung.models.file_source import describe_file
 from rung.models.store import ModelStore
+from rung.models.transfer import Patience
 from tests.fakes.hub import COMMIT, FakeHub, Fault
 from tests.models.builders import files_below, gguf_bytes
 from tests.models.hub import FILE, GGUF, MODEL, REPO, SOURCE
@@ -424,6 +427,30 @@ async def test_an_engines_own_download_is_a_job_like_any_other(store: ModelStore
     assert files_below(store.models_dir) == []
 
 
+async def test_an_engines_download_that_stands_still_fails_and_says_so(store: ModelStore) -> None:
+    engine = PullingEngine()
+    patience = Patience(engine_stall_s=0.3)
+    ours = downloads(store, engine=engine, patience=patience)
+    with pytest.raises(EngineError, match="puller's download of org/model stands still") as failure:
+        await ours.pull("puller/org/model")
+    assert (failure.value.kind, engine.closed) == ("timeout", 1)
+    (job,) = await ours.list()
+    assert job.state == "failed"
+
+
+async def test_an_engine_that_reads_all_bytes_once_more_is_given_time_for_it(
+    store: ModelStore,
+) -> None:
+    class Checking(PullingEngine):
+        async def download(self, model: str) -> AsyncGenerator[DownloadProgress, None]:
+            yield DownloadProgress(done_bytes=100, total_bytes=100)
+            await asyncio.sleep(0.6)
+            yield DownloadProgress(done_bytes=100, total_bytes=100, status=model)
+
+    ours = downloads(store, engine=Checking(), patience=Patience(engine_stall_s=0.2))
+    assert (await ours.pull("puller/org/model")).state == "done"
+
+
 async def test_an_engines_failure_is_the_jobs(store: ModelStore) -> None:
     engine = PullingEngine()
     engine.gate.set()
@@ -505,3 +532,156 @@ async def test_news_that_a_power_cut_emptied_cost_nothing(
     assert (seen.id, seen.state) == (job.id, "interrupted")
     assert (await ours.pull(SOURCE)).id == job.id
     assert hub.sent_bytes == len(GGUF)
+
+
+async def test_a_new_commit_with_the_same_file_is_gone_on_with(
+    ours: Downloads, store: ModelStore, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await paused(ours, hub)
+    monkeypatch.setattr("tests.fakes.hub.COMMIT", "beef" + "0" * 36)
+    done = await ours.pull(SOURCE)
+    assert (done.id, hub.sent_bytes) == (job.id, len(GGUF))
+    assert "@beef" in done.source
+    assert "@beef" in str(getattr(store.find(MODEL), "source", ""))
+
+
+async def test_another_model_of_that_name_never_costs_the_bytes_that_have_come(
+    ours: Downloads, hub: FakeHub
+) -> None:
+    job = await paused(ours, hub)
+    hub.repos["other/tiny-GGUF"] = {FILE: gguf_bytes(seed=1)}
+    with pytest.raises(ModelError, match=rf"unfinished download of hf:{REPO}/.* --id NAME"):
+        await ours.pull(f"hf:other/tiny-GGUF/{FILE}")
+    assert (await ours.pull(f"hf:other/tiny-GGUF/{FILE}", model_id="other")).state == "done"
+    sent = hub.sent_bytes
+    assert (await ours.resume(job.id)).state == "done"
+    assert hub.sent_bytes - sent == len(GGUF) - HALF
+
+
+async def test_of_two_models_that_want_one_name_the_later_is_told_who_has_it(
+    ours: Downloads, others: Downloads, store: ModelStore, hub: FakeHub, tmp_path: Path
+) -> None:
+    first = await stalled_pull(ours, hub)
+    mine = tmp_path / "mine.gguf"
+    mine.write_bytes(gguf_bytes(values=64))
+    with pytest.raises(ModelError, match="is the name of an unfinished download"):
+        await others.pull(str(mine), model_id=MODEL)
+    # As if it had looked before the first one began.
+    entry = await describe_file(mine, MODEL)
+    seen: list[Job] = []
+    second = asyncio.create_task(others._run(new_job(entry), seen.append))
+    async with asyncio.timeout(20):
+        while not seen:
+            await asyncio.sleep(0.01)
+    hub.gate.set()
+    assert (await first).state == "done"
+    with pytest.raises(ModelError, match=rf"{MODEL} is already the name of hf:{REPO}"):
+        await second
+    assert store.path(MODEL).read_bytes() == GGUF
+
+
+async def test_killed_while_installing_it_goes_on_without_fetching_again(
+    ours: Downloads, store: ModelStore, hub: FakeHub
+) -> None:
+    job = await paused(ours, hub)
+    await ours.pull(SOURCE)
+    # The file is in its place and the manifest is not yet: where a kill leaves it.
+    (store.models_dir / MODEL / "model.json").unlink()
+    JobFolder(store, MODEL).write(msgspec.structs.replace(job, state="running"))
+    asked = len(hub.cdn)
+    assert (await ours.pull(SOURCE)).state == "done"
+    assert len(hub.cdn) == asked
+    assert store.path(MODEL).read_bytes() == GGUF
+    assert files_below(store.models_dir) == DONE
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_what_stands_in_the_place_of_a_model_is_never_written_to(
+    is_whole: bool, ours: Downloads, store: ModelStore, hub: FakeHub, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.gguf"
+    mine.write_bytes(bytes(len(GGUF) if is_whole else HALF))
+    (store.models_dir / MODEL).mkdir(parents=True)
+    (store.models_dir / MODEL / f"{MODEL}.gguf").hardlink_to(mine)
+    assert (await ours.pull(SOURCE)).state == "done"
+    assert store.path(MODEL).read_bytes() == GGUF
+    assert not any(mine.read_bytes())
+
+
+async def test_a_cancelled_download_leaves_nothing(
+    ours: Downloads, others: Downloads, store: ModelStore, hub: FakeHub
+) -> None:
+    task = await stalled_pull(ours, hub)
+    await others.cancel(MODEL)
+    with pytest.raises(ModelError, match="was cancelled"):
+        await task
+    assert files_below(store.models_dir) == []
+
+
+async def test_a_background_download_that_is_cancelled_says_so(
+    ours: Downloads, others: Downloads, hub: FakeHub
+) -> None:
+    hub.faults = [Fault(stall_after=HALF)]
+    job = await ours.start(SOURCE)
+    assert await asyncio.to_thread(hub.stalled.wait, 30)
+    await others.cancel(MODEL)
+    seen = [update async for update in ours.watch(job.id)]
+    assert (seen[-1].state, seen[-1].id) == ("cancelled", job.id)
+
+
+async def test_while_a_connection_is_tried_again_the_job_says_why_nothing_comes(
+    store: ModelStore, hub: FakeHub
+) -> None:
+    hub.faults = [Fault(drop_after=HALF), Fault(status=503, headers={"Retry-After": "1"})]
+    patience = Patience(first_wait_s=0.01, longest_wait_s=0.5)
+    seen: list[Job] = []
+    await downloads(store, hub.url, patience=patience).pull(SOURCE, seen.append)
+    problems = list(dict.fromkeys(job.problem for job in seen))
+    assert any("the connection broke" in problem for problem in problems)
+    assert any("answered 503; trying again in 1 s" in problem for problem in problems)
+    assert (seen[-1].state, seen[-1].problem) == ("done", "")
+    assert all(not job.problem for job in seen if job.phase == "verifying")
+
+
+async def test_a_clock_that_is_set_back_does_not_hide_how_a_download_ended(
+    store: ModelStore, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = Rows()
+    ours = downloads(store, hub.url, history=rows)
+    job = await paused(ours, hub)
+    monkeypatch.setattr("rung.models.downloads.job.now", lambda: now() - timedelta(hours=1))
+    await ours.resume(job.id)
+    updates = [row.updated_at for row in rows.of(DownloadRow)]
+    assert updates == sorted(updates)
+    assert rows.of(DownloadRow)[-1].state == "done"
+
+
+async def test_a_removal_keeps_the_time_of_the_installation_on_record(
+    store: ModelStore, hub: FakeHub
+) -> None:
+    rows = Rows()
+    ours = downloads(store, hub.url, history=rows)
+    await ours.pull(SOURCE)
+    await ours.remove(MODEL)
+    installed, removed = rows.of(InstallRow)
+    assert removed.installed_at == installed.installed_at < removed.removed_at
+    assert removed.updated_at >= installed.updated_at
+
+
+@pytest.mark.parametrize("act", ["pause", "cancel"])
+async def test_orders_need_no_space_on_the_disk(
+    act: str,
+    ours: Downloads,
+    others: Downloads,
+    hub: FakeHub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    task = await stalled_pull(ours, hub)
+    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    await getattr(others, act)(MODEL)
+    with pytest.raises(ModelError, match=act):
+        await task

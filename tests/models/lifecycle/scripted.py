@@ -24,6 +24,7 @@ from rung.config.settings import MemorySettings, Settings
 from rung.engines.base import Engine
 from rung.errors import EngineError, EngineErrorKind
 from rung.ledger.rows import AuditRow
+from rung.models.lifecycle.claims import Claims
 from rung.models.lifecycle.manager import ModelManager
 from rung.models.measured import Measurements
 
@@ -83,6 +84,9 @@ class ScriptedEngine(Engine):
         options: LoadOptions,
         on_progress: Callable[[float], None] | None = None,
     ) -> LoadedModel:
+        if model in self.memory and options == LoadOptions():
+            self.log.append(f"keep {model}")
+            return self._told(model)
         self.log.append(f"load {model}")
         assert model not in self.memory, f"{model} is loaded twice"
         await self.gate.wait()
@@ -99,6 +103,10 @@ class ScriptedEngine(Engine):
         await self.gate.wait()
         self._fail("unload", model)
         self.memory.pop(model, None)
+
+    async def hand_back(self, model: str, idle_s: float) -> None:
+        await self.gate.wait()
+        self.log.append(f"hand back {model} {idle_s:g}")
 
     async def loaded(self) -> Sequence[LoadedModel]:
         self._fail("loaded", "")
@@ -142,6 +150,7 @@ def manager_of(
     record: Callable[[AuditRow], None] = lambda _row: None,
     knows_sizes: bool = True,
     available: int = 0,
+    claims: Claims | None = None,
     **settings: Any,
 ) -> ModelManager:
     """A manager for engines whose sizes are known beforehand, unless they are not."""
@@ -158,6 +167,7 @@ def manager_of(
         record=record,
         available=lambda: available,
         engines=engines,
+        claims=claims,
     )
 
 

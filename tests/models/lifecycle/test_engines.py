@@ -12,6 +12,7 @@ from rung.chat import ChatRequest, LoadOptions, Message
 from rung.config.settings import MemorySettings, Settings
 from rung.engines.base import Engine
 from rung.engines.build import build_engine
+from rung.models.lifecycle.claims import Claims
 from rung.models.lifecycle.manager import ModelManager
 from rung.models.measured import Measurements
 from tests.engines.calls import failure_of
@@ -32,6 +33,7 @@ async def manager_of(folder: Path, *engines: Engine) -> AsyncIterator[ModelManag
         footprint=lambda _engine, _model, _options: 6 * GB,
         record=lambda _row: None,
         engines=engines,
+        claims=Claims(folder),
     )
     try:
         yield manager
@@ -113,3 +115,21 @@ async def test_a_server_of_one_model_is_always_ready(tmp_path: Path, kind: str) 
         async with manager_of(tmp_path, engine) as manager:
             assert await ask(manager, engine, model) == "hello"
             assert await ask(manager, engine, model) == "hello"
+
+
+async def test_ollama_gets_back_what_calls_needed_and_keeps_what_was_asked_for(
+    tmp_path: Path,
+) -> None:
+    async with FakeServer("ollama", ["hi"]) as server:
+        ollama = Ollama(server)
+        ollama.loaded.clear()
+        [name, *_] = ollama.models
+        for is_explicit, kept in ((False, 300), (True, -1), (False, -1)):
+            box = build_engine("box", server.settings())
+            async with manager_of(tmp_path, box) as manager:
+                if is_explicit:
+                    await manager.load(box, name, ANY)
+                else:
+                    assert await ask(manager, box, name) == "hi"
+            assert ollama.loaded[name].keep_alive == kept
+        assert ollama.loads == 1

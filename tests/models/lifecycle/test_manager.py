@@ -224,6 +224,47 @@ async def test_an_engine_that_will_not_unload_is_not_asked_again_and_again(make:
     assert (error.kind, "other options" in error.message) == ("model_not_loaded", True)
 
 
+async def test_an_engine_that_has_no_way_to_unload_is_never_asked_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rung.models.lifecycle.looking.FRESH_S", 0.0)
+    monkeypatch.setattr("rung.models.lifecycle.owner.STUCK_S", 0.0)
+    engine = ScriptedEngine({"a": 6, "b": 6})
+    manager = make(engine)
+    await ask(manager, engine, "a")
+    engine.failures["unload a"] = ["bad_request"] * 9
+    for _ in range(3):
+        assert (await failure_of(ask(manager, engine, "b"))).kind == "out_of_memory"
+        assert await ask(manager, engine, "a") == "yes"
+    assert engine.log == ["load a", "unload a"]
+
+
+async def test_an_engine_that_failed_to_unload_is_asked_again_after_a_while(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rung.models.lifecycle.looking.FRESH_S", 0.0)
+    monkeypatch.setattr("rung.models.lifecycle.owner.STUCK_S", 0.0)
+    engine = ScriptedEngine({"a": 6, "b": 6})
+    manager = make(engine)
+    await ask(manager, engine, "a")
+    engine.failures["unload a"] = ["timeout"]
+    assert (await failure_of(ask(manager, engine, "b"))).kind == "out_of_memory"
+    assert await ask(manager, engine, "b") == "yes"
+
+
+async def test_a_call_without_a_limit_does_not_wait_for_ever(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rung.models.lifecycle.manager.LONGEST_WAIT_S", 0.01)
+    engine = ScriptedEngine({"a": 6, "b": 6})
+    manager = make(engine)
+    async with manager.lease(engine, "a", ANY):
+        error = await failure_of(ask(manager, engine, "b"))
+    assert error.kind == "timeout"
+    assert "waited for its model" in error.message
+    await until(lambda: all(not row.waiting for row in manager.snapshot()))
+
+
 async def test_other_options_load_it_anew_after_its_leases(make: Make) -> None:
     engine = ScriptedEngine({"a": 1})
     manager = make(engine)

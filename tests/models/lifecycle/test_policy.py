@@ -61,7 +61,7 @@ def test_no_more_goes_than_has_to() -> None:
         {"leases": 1},
         {"is_pinned": True},
         {"is_ours": False},
-        {"is_stuck": True},
+        {"stuck_until": 9e9},
         {"state": "loading"},
         {"state": "unloading"},
     ],

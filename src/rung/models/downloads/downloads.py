@@ -24,8 +24,8 @@ from rung.models.downloads.job import (
     row_of,
     this_process,
 )
-from rung.models.downloads.runner import Work, run_job
-from rung.models.downloads.turns import check_end, take_turn, taken_over
+from rung.models.downloads.runner import StoppedError, Work, run_job
+from rung.models.downloads.turns import check_end, joined, take_turn, taken_over
 from rung.models.downloads.updates import OnUpdate, Updates
 from rung.models.engine_source import check_can_download, fetch_by_engine, no_engine
 from rung.models.progress import PullProgress, Reporter
@@ -90,6 +90,10 @@ class Downloads:
         """Stop a job, whoever runs it, and keep what has come. Raises ModelError."""
         job = self._unfinished(name)
         folder = JobFolder(self._store, job.key)
+        with self._store.errors():
+            return await self._pause(job, folder)
+
+    async def _pause(self, job: Job, folder: JobFolder) -> Job:
         async with taken_over(folder, "pause"):
             kept = folder.read()
             if kept is None:
@@ -104,13 +108,19 @@ class Downloads:
         """Stop a job, whoever runs it, and delete what has come. Raises ModelError."""
         job = self._unfinished(name)
         folder = JobFolder(self._store, job.key)
+        with self._store.errors():
+            return await self._cancel(job, folder)
+
+    async def _cancel(self, job: Job, folder: JobFolder) -> Job:
         async with taken_over(folder, "cancel"):
             kept = folder.read()
             if kept is None:
                 return await self._ended(job)
+            if kept.engine is None or kept.state != "cancelled":
+                folder.clear()
+            # else its last word stays for who waits for it: an engine's model is not in the store
             if kept.state == "cancelled":
                 return kept
-            folder.clear()
             cancelled = changed(kept, "cancelled")
             self._history.record(row_of(cancelled, self._store.models_dir))
             self._history.record(audit_row(cancelled))
@@ -173,8 +183,7 @@ class Downloads:
                 if begun is not None:
                     return begun
             fresh = new_job(await describe(wanted, self._store, self._net, model_id))
-        kept = JobFolder(self._store, fresh.key).read()
-        return kept if kept and is_same_content(kept, fresh) else fresh
+        return joined(fresh, JobFolder(self._store, fresh.key))
 
     def _find(self, name: str) -> Job | None:
         return next((job for job in all_jobs(self._store) if name in (job.id, job.model)), None)
@@ -203,7 +212,7 @@ class Downloads:
                 if done := await self._if_intact(job, on_update, verify=verify):
                     folder.clear()
                     return done
-                if other is not None:
+                if other is not None and is_same_content(other, job):
                     check_end(ended, other)
                 return await self._run_now(job, folder, on_update)
             finally:
@@ -231,7 +240,7 @@ class Downloads:
             reporter = Reporter(on_progress)
             if job.engine is not None:
                 engine = self._engine(job.engine.engine)
-                await fetch_by_engine(engine, job.engine.model, reporter)
+                await fetch_by_engine(engine, job.engine.model, reporter, self._net.patience)
                 return ""
             assert job.entry is not None  # noqa: S101 (a job has the one or the other)
             found = await install(job.entry, self._store, folder.path, reporter, self._net)
@@ -276,6 +285,8 @@ class Downloads:
 
         try:
             on_update(await self._run(job, on_update))
+        except StoppedError as stop:  # by an order; who gave it may have cleared the folder
+            on_update(stop.job)
         except (RungError, asyncio.CancelledError) as error:
             ended = JobFolder(self._store, job.key).read() or job
             is_at_rest = ended.state in AT_REST

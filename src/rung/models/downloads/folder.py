@@ -23,7 +23,7 @@ from rung.models.store import ModelStore
 Order = Literal["pause", "cancel"]
 _JOB = "job.json"
 _NEWS = "news.json"
-_ORDER = "order"
+_ORDERS: tuple[Order, ...] = ("cancel", "pause")
 
 
 class JobFolder:
@@ -56,20 +56,20 @@ class JobFolder:
         _replace(self.path / _NEWS, job, is_synced=False)
 
     def give(self, order: Order) -> None:
-        """Tell the owner what to do; it looks ten times a second."""
+        """Tell the owner what to do; it looks ten times a second. Raises OSError.
+
+        An empty file of that name: a disk that is full has room for it.
+        """
         with suppress(FileNotFoundError):  # it has just ended
-            (self.path / _ORDER).write_text(order, encoding="ascii")
+            (self.path / order).touch()
 
     def order(self) -> Order | None:
         """What the owner was told."""
-        try:
-            text = (self.path / _ORDER).read_text(encoding="ascii")
-        except (OSError, ValueError):
-            return None
-        return text if text in ("pause", "cancel") else None
+        return next((order for order in _ORDERS if (self.path / order).exists()), None)
 
     def forget_order(self) -> None:
-        (self.path / _ORDER).unlink(missing_ok=True)
+        for order in _ORDERS:
+            (self.path / order).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Delete the job with its bytes. Raises OSError."""

@@ -59,7 +59,8 @@ def audit_row(job: Job) -> AuditRow:
 
 def install_row(model: InstalledModel) -> InstallRow:
     """What is installed here from now on."""
-    host = this_process().host
+    host, at = this_process().host, now()
+    installed_at = model.installed_at or at
     return InstallRow(
         place=f"{host}:{model.path}",
         model=model.id,
@@ -68,4 +69,6 @@ def install_row(model: InstalledModel) -> InstallRow:
         source=str(model.source),
         sha256=model.sha256,
         size_bytes=model.size_bytes,
+        installed_at=installed_at,
+        updated_at=max(at, installed_at),  # the ledger keeps the newest, even by a clock set back
     )

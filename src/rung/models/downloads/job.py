@@ -6,14 +6,14 @@ import hashlib
 import os
 import secrets
 import socket
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import msgspec
 
 from rung.ledger.rows import DownloadRow, DownloadState, now
-from rung.models.catalogue import CatalogueModel
+from rung.models.catalogue import CatalogueModel, is_same_origin
 from rung.models.progress import Phase
 from rung.models.sources import EngineModel
 
@@ -37,7 +37,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One download. `model` is an id of the store, or `engine/model` of an engine's own download.
 
     `state` is `interrupted` where the owner is gone without a word; that is never stored. A
-    `total_bytes` of `None` is not known yet. `path` is set once a model of the store is done.
+    `total_bytes` of `None` is not known yet. `problem` is why a running job gets nothing just now,
+    while it tries again. `path` is set once a model of the store is done. `updated_at` never goes
+    back, whatever the clock does, for the ledger keeps the newest.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_s: float | None = None
     eta_s: float | None = None
     error: str = ""
+    problem: str = ""
     owner: Owner
     created_at: datetime
     updated_at: datetime
@@ -93,7 +96,7 @@ def changed(
     job: Job, state: JobState, *, error: str = "", paused_by: PausedBy = "", path: str = ""
 ) -> Job:
     """The job in another state. Rates are of running jobs only."""
-    at = now()
+    at = later(job)
     is_done = state == "done"
     return msgspec.structs.replace(
         job,
@@ -104,10 +107,16 @@ def changed(
         paused_by=paused_by,
         bytes_per_s=None,
         eta_s=None,
+        problem="",
         updated_at=at,
         finished_at=at if state in ENDED else None,
         path=path,
     )
+
+
+def later(job: Job) -> datetime:
+    """Now, but after the job's last update even where the clock was set back since."""
+    return max(now(), job.updated_at + timedelta(microseconds=1))
 
 
 def shown(job: Job) -> dict[str, Any]:
@@ -117,10 +126,20 @@ def shown(job: Job) -> dict[str, Any]:
 
 
 def is_same_content(job: Job, other: Job) -> bool:
-    """Whether what one left on the disk is of use to the other."""
+    """Whether what one left on the disk is of use to the other.
+
+    A repository's newer commit may hold the same file.
+    """
     if job.entry is None or other.entry is None:
         return job.engine == other.engine
-    return job.entry.sha256 == other.entry.sha256 and job.entry.source == other.entry.source
+    return job.entry.sha256 == other.entry.sha256 and has_same_origin(job, other)
+
+
+def has_same_origin(job: Job, other: Job) -> bool:
+    """Whether both fetch one model, perhaps in two versions."""
+    if job.entry is None or other.entry is None:
+        return job.engine == other.engine
+    return is_same_origin(job.entry.source, other.entry.source)
 
 
 def row_of(job: Job, models_dir: Path) -> DownloadRow:

@@ -19,7 +19,11 @@ _LOOK_EVERY_S = 0.1
 
 
 class StoppedError(ModelError):
-    """The download was paused or cancelled, here or by another process."""
+    """The download was paused or cancelled, here or by another process; `job` is how it is now."""
+
+    def __init__(self, job: Job, message: str) -> None:
+        super().__init__(message)
+        self.job = job
 
 
 async def run_job(folder: JobFolder, updates: Updates, work: Work) -> Job:
@@ -57,9 +61,9 @@ async def run_job(folder: JobFolder, updates: Updates, work: Work) -> Job:
 def stopped(job: Job) -> StoppedError:
     """What a job that was paused or cancelled means for one who waits for it."""
     if job.state == "cancelled":
-        return StoppedError(f"the download of {job.model} was cancelled")
+        return StoppedError(job, f"the download of {job.model} was cancelled")
     return StoppedError(
-        f"the download of {job.model} is paused; go on with `rung models resume {job.id}`"
+        job, f"the download of {job.model} is paused; go on with `rung models resume {job.id}`"
     )
 
 

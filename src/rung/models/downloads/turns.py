@@ -10,11 +10,30 @@ import msgspec
 
 from rung.errors import ModelError
 from rung.models.downloads.folder import JobFolder, Order
-from rung.models.downloads.job import Job, changed
+from rung.models.downloads.job import Job, changed, has_same_origin, is_same_content
 from rung.models.downloads.runner import stopped
+from rung.models.hub_source import kept_bytes
 
 _POLL_S = 0.1
 _OBEY_S = 15.0
+
+
+def joined(fresh: Job, folder: JobFolder) -> Job:
+    """`fresh`, or the job that is kept in `folder` where that fetches the same.
+
+    Raises ModelError where another model's bytes would have to go for it.
+    """
+    kept = folder.read()
+    if kept is None or kept.state == "cancelled":
+        return fresh
+    if is_same_content(kept, fresh):
+        return msgspec.structs.replace(kept, entry=fresh.entry, source=fresh.source)
+    if not has_same_origin(kept, fresh) and kept_bytes(folder.path):
+        raise ModelError(
+            f"{kept.model} is the name of an unfinished download of {kept.source}; give this one "
+            f"another with --id NAME, or end that one with `rung models cancel {kept.id}`"
+        )
+    return fresh
 
 
 async def take_turn(folder: JobFolder, on_update: Callable[[Job], None]) -> Job | None:

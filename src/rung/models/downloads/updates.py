@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from rung.ledger.rows import DownloadRow, now
+from rung.ledger.rows import DownloadRow
 from rung.models.downloads.folder import JobFolder
-from rung.models.downloads.job import Job, row_of
+from rung.models.downloads.job import Job, later, row_of
 from rung.models.progress import Pace, PullProgress
 
 OnUpdate = Callable[[Job], None]
@@ -50,6 +50,7 @@ class Updates:
             phase=progress.phase,
             done_bytes=progress.done_bytes,
             total_bytes=progress.total_bytes or None,
+            problem=progress.problem,
         )
         self._tell(time.monotonic())
 
@@ -74,7 +75,7 @@ class Updates:
             job,
             bytes_per_s=self._pace.bytes_per_s,
             eta_s=None if left_bytes is None else self._pace.eta_s(left_bytes),
-            updated_at=now(),
+            updated_at=later(job),
         )
         self._on_update(self.job)
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from rung.chat import LoadedModel
 
+# Of a call that set no limit itself: behind a model that never becomes free, it ends like this.
+LONGEST_WAIT_S = 3600.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:

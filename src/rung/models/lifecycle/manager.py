@@ -18,19 +18,25 @@ from rung.engines.failure import Origin
 from rung.errors import EngineError, EngineErrorKind
 from rung.ledger.rows import AuditRow
 from rung.models.footprint import Footprint
+from rung.models.lifecycle.claims import Claims
 from rung.models.lifecycle.journal import Journal
-from rung.models.lifecycle.lease import Lease
+from rung.models.lifecycle.lease import LONGEST_WAIT_S, Lease
 from rung.models.lifecycle.looking import OTHERS_TIMEOUT_S, Looking
 from rung.models.lifecycle.memory import Available
-from rung.models.lifecycle.options import resolve
+from rung.models.lifecycle.options import idle_unload_s, resolve
 from rung.models.lifecycle.owner import Owner
 from rung.models.lifecycle.requests import Request, Unloading, answer, copy_of
+from rung.models.lifecycle.residents import Residents
+from rung.models.lifecycle.slots import Slots
 from rung.models.lifecycle.state import Key, Waiter
 from rung.models.lifecycle.status import ModelStatus, statuses
 from rung.models.lifecycle.work import EngineWork, Message
 from rung.models.measured import Measurements
 from rung.models.memory import available_memory_bytes
 
+_WAITED = "the call waited for its model"
+HANDED_BACK_IDLE_S = 300.0  # as Ollama has it, where the user did not set another
+HAND_BACK_TIMEOUT_S = 2.0
 # Failures after which the model may not be where it was.
 _MAY_BE_GONE: frozenset[EngineErrorKind] = frozenset(
     {"unreachable", "model_missing", "model_not_loaded", "out_of_memory", "server_error"}
@@ -41,7 +47,7 @@ class ModelManager:
     """Leases of models on engines that can load, and slots of those that cannot.
 
     `engines` are those that may hold models in this machine's memory before they are first used.
-    `record` takes one audit row per load and unload.
+    `record` takes one audit row per load and unload; `claims` tell which models are Rung's.
     """
 
     def __init__(
@@ -53,16 +59,19 @@ class ModelManager:
         record: Callable[[AuditRow], None],
         available: Available = available_memory_bytes,
         engines: Iterable[Engine] = (),
+        claims: Claims | None = None,
     ) -> None:
         self._settings = settings
         self._footprint = footprint
         self._work = EngineWork(self._tell)
         journal = Journal(measured, record)
-        self._owner = Owner(settings, self._work, journal, footprint, available)
+        self._claims = claims or Claims(None)
+        residents = Residents(settings, journal, self._claims)
+        self._owner = Owner(settings, self._work, journal, footprint, available, residents)
         self._engines = tuple(engines)
         self._looking = Looking(settings, self._owner, self._work, self._engines)
         self._tickets = itertools.count(1)
-        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._slots = Slots(settings)
         self._mailbox: asyncio.Queue[Message] = asyncio.Queue()
         self._running: asyncio.Task[None] | None = None
         self._promises: set[asyncio.Future[Any]] = set()
@@ -86,7 +95,7 @@ class ModelManager:
         """
         request = self._request(engine, model, options) if engine.can_load else None
         deadline = Deadline(_origin(engine, model), timeout_s, cancel)
-        held = self._hold(request, deadline) if request else self._slot(engine, deadline)
+        held = self._hold(request, deadline) if request else self._slots.take(engine, deadline)
         async with held as lease:
             yield lease
 
@@ -103,6 +112,9 @@ class ModelManager:
         request = self._request(engine, model, options)
         request.is_explicit, request.on_progress = True, on_progress
         async with self._hold(request, Deadline(_origin(engine, model), None, None)) as lease:
+            if lease.load_ms is None and engine.kind != "embedded":
+                # Its engine may be about to drop what was there already; as it is, it is to stay.
+                await engine.load(model, LoadOptions(is_embedding=options.is_embedding))
             return lease.loaded or LoadedModel(model=model)
 
     async def unload(self, engine: Engine, model: str, *, force: bool = False) -> bool:
@@ -140,13 +152,36 @@ class ModelManager:
         return self.snapshot(), {error.engine: error for error in failures}
 
     async def close(self) -> None:
-        """End what waits and what loads. What is loaded is for its engine to give back."""
+        """End what waits and what loads, and hand back to other programs what they go on holding.
+
+        What was loaded for calls is theirs to unload once it is idle; what somebody asked to be
+        loaded, and what is pinned, stays.
+        """
+        is_first = not self._is_closed
         self._is_closed = True
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
         await self._work.close()
         self._break_promises(EngineError("cancelled", "Rung is closing", engine="rung"))
+        if is_first:
+            await self._hand_back()
+
+    async def _hand_back(self) -> None:
+        residents = self._owner.residents
+        passing = [residents[key] for key in self._claims.mine if key in residents]
+        passing = [r for r in passing if r.state == "ready" and not (r.is_kept or r.is_pinned)]
+        if passing:
+            back = (self._handed_back(residents.engines[r.key.engine], r.key) for r in passing)
+            await asyncio.gather(*back)
+        await asyncio.to_thread(self._claims.save)
+
+    async def _handed_back(self, engine: Engine, key: Key) -> None:
+        idle_s = idle_unload_s(self._settings, engine, key.model) or HANDED_BACK_IDLE_S
+        # An engine that is gone, or too slow for somebody who leaves, keeps it as it likes.
+        with suppress(EngineError, TimeoutError):
+            async with asyncio.timeout(HAND_BACK_TIMEOUT_S):
+                await engine.hand_back(key.model, idle_s)
 
     def _request(self, engine: Engine, model: str, wanted: LoadOptions) -> Request:
         if not engine.obeys_options:
@@ -170,10 +205,10 @@ class ModelManager:
         leave = partial(self._leave, request)
         try:
             self._check_open(request.key)
-            deadline.check("the call waited for its model")
+            deadline.check(_WAITED)
             self._tell(partial(self._ask, request))
             try:
-                lease = await deadline.wait(request.lease, "the call waited for its model")
+                lease = await deadline.wait(request.lease, _WAITED, LONGEST_WAIT_S)
             except BaseException:
                 self._tell(leave)
                 raise
@@ -187,25 +222,6 @@ class ModelManager:
             raise
         finally:
             self._tell(leave)
-
-    @asynccontextmanager
-    async def _slot(self, engine: Engine, deadline: Deadline) -> AsyncGenerator[Lease]:
-        """One of the calls that an engine takes at a time, where the user bounds them."""
-        configured = self._settings.engines.get(engine.name)
-        try:
-            deadline.check("the call waited for a slot")
-            slot = None
-            if configured is not None and configured.slots:
-                slot = self._slots.setdefault(engine.name, asyncio.Semaphore(configured.slots))
-                await deadline.wait(slot.acquire(), "the call waited for a slot")
-            queue_ms = deadline.elapsed_ms
-        finally:
-            deadline.close()
-        try:
-            yield Lease(queue_ms=queue_ms)
-        finally:
-            if slot is not None:
-                slot.release()
 
     def _ask(self, request: Request) -> None:
         self._owner.ask(request)
@@ -246,6 +262,8 @@ class ModelManager:
             while not self._mailbox.empty():
                 self._mailbox.get_nowait()()
             self._owner.settle()
+            if self._claims.has_news:
+                self._work.aside(self._claims.save)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A fault of the owner fails everybody who waits, rather than let them wait for ever."""

@@ -6,6 +6,7 @@ one consistent state, and nobody acts on an old one.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,6 +33,9 @@ from rung.models.lifecycle.state import (
 )
 from rung.models.lifecycle.work import EngineWork
 
+# After an engine failed to unload a model, it is not asked to for so long.
+STUCK_S = 60.0
+
 
 class Owner:
     """The state. `residents` and `requests` may be read by anybody.
@@ -46,8 +50,9 @@ class Owner:
         journal: Journal,
         footprint: Footprint,
         available: memory.Available,
+        residents: Residents,
     ) -> None:
-        self.residents = Residents(settings, journal)
+        self.residents = residents
         self.requests = Requests()
         self.vram_bytes = 0
         self._settings = settings
@@ -124,6 +129,7 @@ class Owner:
             changed_at=now,
         )
         self.residents.put(ready)
+        self.residents.claim(key, ready.options, told=result.model)
         self._journal.loaded(ready, load_ms)
 
     def _load_failed(self, resident: Resident, error: EngineError) -> None:
@@ -154,8 +160,18 @@ class Owner:
             self.residents.forget(key)
             self._journal.left(resident, reason, room_for)
         else:
-            resident = replace(resident, state="ready", is_stuck=True, leaving_ticket=None)
-            resident = self.residents.put(replace(resident, changed_at=time.monotonic()))
+            now = time.monotonic()
+            # An engine that has no way to unload will not find one: a server of a single model.
+            stuck_until = math.inf if error.kind == "bad_request" else now + STUCK_S
+            resident = self.residents.put(
+                replace(
+                    resident,
+                    state="ready",
+                    stuck_until=stuck_until,
+                    leaving_ticket=None,
+                    changed_at=now,
+                )
+            )
             if reason == "options":
                 self._give_up(key, error, lambda r: not resident.serves(r.waiter.wanted))
         for asked in self._unloadings.pop(key, []):
@@ -235,6 +251,7 @@ class Owner:
                 is_pinned=declared(self._settings, *key).pinned,
             )
         )
+        self.residents.claim(key, request.options)
         done = partial(self._loaded, key, request.ticket)
         progressed = partial(self._progressed, key)
         self._work.load(request.engine, key.model, request.options, progressed, done)

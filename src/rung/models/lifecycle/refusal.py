@@ -8,7 +8,7 @@ import msgspec
 
 from rung.chat import LoadOptions
 from rung.errors import EngineError
-from rung.models.lifecycle.state import Key, Pool, Waiter
+from rung.models.lifecycle.state import Key, Pool, Resident, Waiter
 
 _SMALLEST_CONTEXT = 512
 
@@ -26,7 +26,7 @@ def no_room(
     room = max(0, (pool.budget_bytes or 0) - sum(r.memory_bytes or 0 for r in fixed))
     message = f"it needs {_gb(waiter.needs_bytes)}, and {_gb(room)} is there for it"
     if fixed:
-        names = ", ".join(str(resident.key) for resident in fixed)
+        names = "; ".join(f"{resident.key}, {_why_fixed(resident)}" for resident in fixed)
         message += f" beside what Rung may not unload ({names})"
     smaller = _what_fits(options, room, footprint)
     advice = f"it would fit with {smaller}" if smaller else "choose a smaller model"
@@ -36,6 +36,16 @@ def no_room(
         engine=key.engine,
         model=key.model,
     )
+
+
+def _why_fixed(resident: Resident) -> str:
+    if resident.is_pinned:
+        return "pinned"
+    if resident.is_stuck:
+        return "which its engine did not unload"
+    if resident.claimed_by is not None:
+        return f"of Rung's process {resident.claimed_by}"
+    return "which another program loaded"
 
 
 def not_unloaded(key: Key) -> EngineError:

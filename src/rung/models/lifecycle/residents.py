@@ -9,22 +9,21 @@ from dataclasses import replace
 from rung.chat import LoadedModel, LoadOptions
 from rung.config.settings import Settings
 from rung.engines.base import Engine
+from rung.models.lifecycle.claims import Claim, Claims
 from rung.models.lifecycle.journal import Journal
 from rung.models.lifecycle.memory import pool_of
-from rung.models.lifecycle.options import idle_unload_s
+from rung.models.lifecycle.options import declared, idle_unload_s
 from rung.models.lifecycle.state import Key, Resident
-
-# After an engine refused to unload a model, it is not asked to for so long.
-_STUCK_S = 60.0
 
 
 class Residents(Mapping[Key, Resident]):
     """Read by anybody, changed by the owner only. `engines` are all that were ever used."""
 
-    def __init__(self, settings: Settings, journal: Journal) -> None:
+    def __init__(self, settings: Settings, journal: Journal, claims: Claims) -> None:
         self.engines: dict[str, Engine] = {}
         self._settings = settings
         self._journal = journal
+        self._claims = claims
         self._residents: dict[Key, Resident] = {}
         self._holders: dict[int, Key] = {}
         self._left_at: dict[Key, float] = {}
@@ -52,15 +51,25 @@ class Residents(Mapping[Key, Resident]):
     def put(self, resident: Resident) -> Resident:
         """Keep the resident's new state, and when it is to go if nobody uses it from now on."""
         expires_at = None
-        if resident.is_unused and resident.is_evictable and not resident.is_kept:
+        is_mine = resident.is_evictable and not resident.is_left
+        if resident.is_unused and is_mine and not resident.is_kept:
             engine, model = self.engines[resident.key.engine], resident.key.model
             idle_s = idle_unload_s(self._settings, engine, model)
             expires_at = resident.used_at + idle_s if idle_s is not None else None
         self._residents[resident.key] = replace(resident, expires_at=expires_at)
         return self._residents[resident.key]
 
+    def claim(self, key: Key, options: LoadOptions, told: str = "") -> None:
+        """This process loads the model, into an engine that may outlive it."""
+        if self.engines[key.engine].kind != "embedded":
+            self._claims.take(key, options, told=told)
+
     def forget(self, key: Key) -> None:
         """It is gone. Leases that it still has end without effect on what takes its place."""
+        self._claims.drop(key)
+        self._remove(key)
+
+    def _remove(self, key: Key) -> None:
         del self._residents[key]
         self._left_at[key] = time.monotonic()
         self._holders = {ticket: held for ticket, held in self._holders.items() if held != key}
@@ -69,12 +78,17 @@ class Residents(Mapping[Key, Resident]):
         """Give a lease."""
         resident = self._residents[key]
         self._holders[ticket] = key
+        if resident.is_left:
+            told = resident.loaded.model if resident.loaded is not None else ""
+            self.claim(key, resident.options, told)
+        self._claims.used(key, is_kept=resident.is_kept or is_kept)
         self.put(
             replace(
                 resident,
                 leases=resident.leases + 1,
                 used_at=time.monotonic(),
                 is_kept=resident.is_kept or is_kept,
+                is_left=False,
             )
         )
 
@@ -92,6 +106,8 @@ class Residents(Mapping[Key, Resident]):
         What changed in that time is left as it is: the engine may have said it before.
         """
         self.engines[engine.name] = engine
+        self._claims.refresh()
+        claims = dict(self._claims.on(engine.name))
         left = list(found)
         for resident in [r for r in self._residents.values() if r.key.engine == engine.name]:
             told = next((model for model in left if _is_same(model, resident)), None)
@@ -100,20 +116,24 @@ class Residents(Mapping[Key, Resident]):
             if resident.state != "ready" or resident.changed_at >= began_at:
                 continue
             if told is not None:
-                self._refresh(resident, told)
+                self._refresh(self._owned(resident, claims.get(resident.key)), told)
             else:
                 self.forget(resident.key)
                 self._journal.left(resident, "vanished")
         for model in left:
-            key = Key(engine.name, model.model)
+            key = next((key for key, claim in claims.items() if claim.is_of(key, model)), None)
+            key = key or Key(engine.name, model.model)
             if key not in self._residents and self._left_at.get(key, -1.0) < began_at:
-                self.put(_foreign(key, model, began_at))
+                is_pinned = declared(self._settings, *key).pinned
+                there = replace(_foreign(key, model, began_at), is_pinned=is_pinned)
+                self.put(self._owned(there, claims.get(key)))
+        self._claims.prune(engine.name, self._residents)
 
     def gone(self, engine: str) -> None:
         """The engine cannot be reached: what nobody uses of it is taken for gone."""
         for resident in list(self._residents.values()):
             if resident.key.engine == engine and resident.is_unused:
-                self.forget(resident.key)
+                self._remove(resident.key)
                 self._journal.left(resident, "vanished")
 
     def _refresh(self, resident: Resident, told: LoadedModel) -> None:
@@ -122,9 +142,34 @@ class Residents(Mapping[Key, Resident]):
             if resident.is_ours:
                 self._journal.measure(resident, told.memory_bytes)
             memory_bytes = told.memory_bytes
-        has_time_passed = time.monotonic() - resident.changed_at > _STUCK_S
-        is_stuck = resident.is_stuck and not has_time_passed
-        self.put(replace(resident, loaded=told, memory_bytes=memory_bytes, is_stuck=is_stuck))
+        stuck_until = resident.stuck_until
+        if stuck_until is not None and stuck_until < time.monotonic():
+            stuck_until = None
+        self.put(replace(resident, loaded=told, memory_bytes=memory_bytes, stuck_until=stuck_until))
+
+    def _owned(self, resident: Resident, claim: Claim | None) -> Resident:
+        """The resident, with whose it is by what processes claim.
+
+        Between two processes that both loaded it the file decides: it is whose claim came last.
+        """
+        if claim is None:
+            if not resident.is_left and resident.claimed_by is None:
+                return resident
+            return replace(resident, is_ours=False, is_left=False, claimed_by=None)
+        if self._claims.is_taken(claim):
+            return replace(resident, is_ours=False, is_left=False, claimed_by=claim.pid)
+        if resident.is_ours:
+            return resident
+        idle_s = max(0.0, time.time() - claim.used_at)
+        return replace(
+            resident,
+            options=claim.options,
+            used_at=max(resident.used_at, time.monotonic() - idle_s),
+            is_ours=True,
+            is_left=True,
+            is_kept=claim.is_kept,
+            claimed_by=None,
+        )
 
 
 def _foreign(key: Key, model: LoadedModel, seen_at: float) -> Resident:
@@ -135,7 +180,6 @@ def _foreign(key: Key, model: LoadedModel, seen_at: float) -> Resident:
         loaded=model,
         memory_bytes=model.memory_bytes,
         slots=model.slots,
-        used_at=seen_at,
         changed_at=seen_at,
         is_ours=False,
     )

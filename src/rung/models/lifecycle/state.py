@@ -32,6 +32,9 @@ class Resident:
     `memory_bytes` is what it takes, or is expected to take while it loads. `slots` bounds its
     leases. `leaving_ticket` is set while somebody who asked for its unloading waits for them to
     end: who came later is not served by it any more. `changed_at` is when `state` last changed.
+    `is_ours`: Rung loaded it, and may unload it; `is_left`: in a process that has ended since, and
+    nobody has used it here. `claimed_by` is the id of another living process that loaded it.
+    `used_at` is 0 where no use is known.
     """
 
     key: Key
@@ -46,14 +49,21 @@ class Resident:
     expires_at: float | None = None
     leaving_ticket: int | None = None
     is_ours: bool = True
+    is_left: bool = False
+    claimed_by: int | None = None
     is_pinned: bool = False
     is_kept: bool = False
-    is_stuck: bool = False  # its engine would not unload it
+    stuck_until: float | None = None
 
     @property
     def is_evictable(self) -> bool:
         """Whether it may ever be evicted to make room, if not just now."""
         return self.is_ours and not self.is_pinned and not self.is_stuck
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether its engine would not unload it, and is not to be asked again before a while."""
+        return self.stuck_until is not None
 
     @property
     def is_unused(self) -> bool:

@@ -13,7 +13,11 @@ from rung.models.lifecycle.state import Key, Resident
 
 
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that is in memory, moves, or is waited for. `unloads_in_s`: if nobody uses it."""
+    """A model that is in memory, moves, or is waited for. `unloads_in_s`: if nobody uses it.
+
+    `is_ours`: Rung loaded it, here or in a process that has ended; `claimed_by` is the id of
+    another living process of Rung's that did. Else the user or another program did.
+    """
 
     engine: str
     model: str
@@ -25,6 +29,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     slots: int | None = None
     is_pinned: bool = False
     is_ours: bool = True
+    claimed_by: int | None = None
     idle_s: float | None = None
     unloads_in_s: float | None = None
 
@@ -54,6 +59,7 @@ def _status(resident: Resident, waiting: int) -> ModelStatus:
         slots=resident.slots,
         is_pinned=resident.is_pinned,
         is_ours=resident.is_ours,
-        idle_s=now - resident.used_at if resident.is_unused else None,
+        claimed_by=resident.claimed_by,
+        idle_s=now - resident.used_at if resident.is_unused and resident.used_at else None,
         unloads_in_s=max(0.0, expires_at - now) if expires_at is not None else None,
     )

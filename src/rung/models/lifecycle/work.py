@@ -53,6 +53,14 @@ class EngineWork:
 
         self._start(run())
 
+    def aside(self, block: Callable[[], None]) -> None:
+        """Do what blocks, and raises nothing, in a thread; nobody waits for it."""
+
+        async def run() -> None:
+            await asyncio.to_thread(block)
+
+        self._start(run())
+
     async def close(self) -> None:
         """Ends what is under way. A load that is cancelled leaves nothing in memory."""
         tasks = list(self._tasks)
