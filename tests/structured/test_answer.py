@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from rung.chat import Completion, ToolCall
 from rung.errors import EngineError, SchemaError
-from rung.structured import BadOutputError, compile_schema, read_object, violations
+from rung.structured import BadOutputError, compile_schema, require_object, violations
 from tests.structured.strategies import json_values
 
 PERSON = {
@@ -32,7 +33,7 @@ def completion(text: str, **more: Any) -> Completion:
 
 
 def read(text: str, schema: Any = PERSON, **more: Any) -> Completion:
-    return read_object(completion(text, **more), schema)
+    return require_object(completion(text, **more), schema)
 
 
 def failure(text: str, schema: Any = PERSON, **more: Any) -> BadOutputError:
@@ -77,7 +78,10 @@ def test_what_stands_around_the_one_json_value_is_stripped_and_said(
         '[{"a": 1}, {"b"',
         '{"code": "```json\\n{}\\n```", "more": ',
         '{"code": "</think> {}", "more": ',
-        "{'a': {\"b\": 1}}",
+        "{'a': {\"b\": 1}, 'c': 'cut o",
+        "[{'a': 1}, {'b'",
+        "{'a': 1} and {'b': 2}",
+        "{'a': 1}, {'b': ",
         '{"a": 1} and {"b": 2}',
         '```json\n{"a": 1}\n``` or ```json\n{"b": 2}\n```',
         '<think>{"a": 1}',
@@ -87,6 +91,60 @@ def test_what_stands_around_the_one_json_value_is_stripped_and_said(
 )
 def test_a_half_or_one_of_several_objects_is_never_the_answer(text: str) -> None:
     failure(text, LOOSE, finish_reason="length")
+
+
+# What models have really answered when they were asked for PERSON, and what becomes of it.
+SAID: list[tuple[str, str, Any]] = [
+    ("single quotes", "{'name': 'Ada', 'age': 36}", {"name": "Ada", "age": 36}),
+    ("a Python dict", "{'name': \"Ada's\", 'tags': ['x',]}", {"name": "Ada's", "tags": ["x"]}),
+    ("a Python dict in a sentence", "Here you go: {'name': 'Ada'}.", {"name": "Ada"}),
+    ("Python in a fence", "```python\n{'name': 'Ada'}\n```", {"name": "Ada"}),
+    ("comments", '{"name": "Ada", // the first\n "age": 36}', {"name": "Ada", "age": 36}),
+    ("a comma too many", '{"name": "Ada", "tags": ["x", ],}', {"name": "Ada", "tags": ["x"]}),
+    ("a raw line end", '{"name": "Ada\nLovelace"}', {"name": "Ada\nLovelace"}),
+    ("trailing text", '{"name": "Ada"}\n\nI hope this helps!', {"name": "Ada"}),
+    ("encoded twice", '"{\\"name\\": \\"Ada\\"}"', {"name": "Ada"}),
+    ("encoded inside", '{"name": "Ada", "age": "36"}', {"name": "Ada", "age": 36}),
+    ("a wrapper", '{"person": {"name": "Ada"}}', {"name": "Ada"}),
+    ("a list of one", '[{"name": "Ada"}]', {"name": "Ada"}),
+    ("values in the schema", '{"type": "object", "properties": {"name": "A"}}', {"name": "A"}),
+    ("the schema echoed", json.dumps(PERSON), None),
+    ("the properties echoed", json.dumps({"properties": PERSON["properties"]}), None),
+    ("a null", "null", None),
+    ("a Python null", "None", None),
+    ("nulls inside", '{"name": null}', None),
+    ("cut off", '{"name": "Ada", "tags": ["a", "b', None),
+    ("cut off Python", "{'name': 'Ada', 'tags': ['a', 'b", None),
+    ("a key twice", "{'name': 'Ada', 'name': 'Eve'}", None),
+    ("a quote too many", "{'name': 'Ada's'}", None),
+    ("thinking only", "<think>The name is {'name': 'Ada'}", None),
+    ("an apology", "I'm sorry, but I can't help with that.", None),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), [s[1:] for s in SAID], ids=[s[0] for s in SAID])
+def test_what_models_really_say_is_read_or_refused(text: str, value: Any) -> None:
+    if value is None:
+        failure(text)
+    else:
+        answer = read(text)
+        assert answer.parsed == value
+        assert answer.repairs
+
+
+def test_an_echo_is_no_answer_even_where_it_is_valid() -> None:
+    lax = {"type": "object", "properties": {"name": {"type": "string"}}}
+    assert "the JSON Schema itself" in failure(json.dumps(lax), lax).message
+
+
+def test_a_number_that_was_cut_off_is_half_a_number() -> None:
+    assert read("12", {"type": "integer"}).parsed == 12
+    failure("12", {"type": "integer"}, finish_reason="length")
+
+
+def test_the_error_has_the_value_that_is_not_valid() -> None:
+    assert failure('{"nom": "Ada"}').value == {"nom": "Ada"}
+    assert failure("?").value is None
 
 
 def test_a_cut_off_answer_that_is_whole_counts() -> None:

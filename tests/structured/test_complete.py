@@ -114,7 +114,7 @@ async def test_a_long_wrong_answer_is_shown_cut() -> None:
 async def test_a_cut_off_answer_is_asked_to_be_shorter() -> None:
     script = Script(completion('{"n": ', finish_reason="length"), '{"n": 1}')
     await complete_object(script, ASK)
-    assert "be shorter" in script.asked[1].messages[-1].content
+    assert "much shorter" in script.asked[1].messages[-1].content
 
 
 async def test_an_engine_that_has_no_answer_at_all_gets_the_repair_turn_too() -> None:

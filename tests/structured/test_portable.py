@@ -6,6 +6,9 @@ import pytest
 
 from rung.errors import SchemaError, UsageError
 from rung.structured import compile_schema, violations
+from rung.structured.budget import BudgetError
+from rung.structured.portable import tokens_needed
+from rung.structured.targets import TARGETS
 
 
 def llamacpp(schema: Any, max_tokens: int | None = None) -> dict[str, Any]:
@@ -36,8 +39,8 @@ TREE = {
 
 
 def test_an_unknown_target_is_refused_with_the_names_of_those_there_are() -> None:
-    with pytest.raises(UsageError, match="generic, llamacpp, openai"):
-        compile_schema({}, "outlines")
+    with pytest.raises(UsageError, match="generic, llamacpp, llguidance, openai"):
+        compile_schema({}, "gpt")
 
 
 @pytest.mark.parametrize("anything", [True, {}, {"description": "whatever"}, {"type": "object"}])
@@ -355,11 +358,36 @@ def test_an_optional_dictionary_goes_because_nothing_bounds_it() -> None:
     assert "labels" in compile_schema(schema, "openai").schema["properties"]
 
 
-def test_required_parts_that_cannot_fit_are_said_and_kept() -> None:
-    schema = record(**{f"long_name_of_a_field_{i}": {"type": "string"} for i in range(20)})
-    result = compile_schema(schema, "llamacpp", 100)
+MANY = record(**{f"long_name_of_a_field_{i}": {"type": "string"} for i in range(20)})
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_required_parts_that_cannot_fit_are_refused_with_the_tokens_they_need(target: str) -> None:
+    with pytest.raises(BudgetError, match="raise max_tokens") as refused:
+        compile_schema(MANY, target, 100)
+    result = compile_schema(MANY, target, refused.value.tokens_needed)
     assert len(result.schema["properties"]) == 20
-    assert any("may not fit 100 tokens" in what for what in result.relaxed)
+    assert not any("may not fit" in what for what in result.relaxed)
+
+
+def test_required_parts_that_might_not_fit_are_kept_and_said_with_the_tokens_that_do() -> None:
+    result = compile_schema(MANY, "llamacpp", 300)
+    assert len(result.schema["properties"]) == 20
+    needed = tokens_needed(result)
+    assert f"/: may not fit 300 tokens; {needed} are sure to do" in result.relaxed
+    assert tokens_needed(compile_schema(MANY, "llamacpp", needed)) <= needed
+
+
+def test_the_tokens_that_are_sure_to_do_are_known_only_where_answers_are_bounded() -> None:
+    assert tokens_needed(compile_schema(record(a={"type": "boolean"}), "llamacpp")) == 19
+    assert tokens_needed(compile_schema(record(a={"type": "object"}), "openai")) is None
+
+
+def test_minima_too_large_to_try_out_are_compiled_all_the_same() -> None:
+    schema = {"type": "array", "items": {"type": "string", "minLength": 99}, "minItems": 10**9}
+    assert llamacpp(schema)["minItems"] == 10**9
+    with pytest.raises(BudgetError):
+        llamacpp(schema, 1000)
 
 
 def test_openai_gets_nulls_for_what_may_be_left_out() -> None:
@@ -402,13 +430,13 @@ def test_anthropic_gets_what_may_be_left_out_as_it_is_and_no_bounds() -> None:
         "properties": {
             "a": {"type": "string", "format": "uri"},
             "n": {"type": "integer"},
-            "t": {"type": "array", "items": {"type": "null"}},
+            "t": {"type": "array", "items": {"type": "null"}, "minItems": 1},
             "b": {"type": "integer"},
         },
         "required": ["a", "n", "t"],
         "additionalProperties": False,
     }
-    assert [what.partition(":")[0] for what in result.relaxed] == ["/a", "/n", "/t"]
+    assert [what.partition(":")[0] for what in result.relaxed[:-1]] == ["/a", "/n", "/n", "/t"]
 
 
 def test_anthropic_has_no_mode_for_free_keys() -> None:

@@ -51,6 +51,15 @@ async def test_an_answer_in_text_is_parsed_first(project: Project) -> None:
         assert (await project.check_text(check, text)).result == "fail", text[:20]
 
 
+@pytest.mark.parametrize("text", ["{'when': '2026-01-31'}", '{"when": "2026-01-31", "a/b": null}'])
+async def test_what_would_have_to_be_mended_is_not_valid(project: Project, text: str) -> None:
+    project.add("schema.json", json.dumps(SCHEMA))
+    candidate = Candidate(text=text, files={}, object=None)
+    [verdict] = await run_checks([parse_check("schema:schema.json")], candidate, project.context)
+    assert verdict.result == "fail"
+    assert "mending" in verdict.evidence
+
+
 async def test_an_object_nested_without_end_fails(project: Project) -> None:
     deep: dict[str, Any] = {}
     for _ in range(100_000):

@@ -186,6 +186,7 @@ PROFILES: Mapping[EngineKind, Profile] = {
             version_route="/version",
             listings=(Listing(routes=("models", "/is_sleeping"), read=read_vllm),),
             dialect=Dialect(
+                schema_target="vllm",
                 token_field="max_completion_tokens",  # noqa: S106
                 # Templates name the switch in two ways: Qwen and GLM one, Granite and DeepSeek the
                 # other; each ignores what it does not know.

@@ -1,58 +1,89 @@
-"""Ask for an object and get a valid one: instructions, the call, the reading, one repair turn."""
+"""Ask for an object and get a valid one: instructions, the call, the reading, and what mends it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 from msgspec.structs import replace
 
 from rung.chat import ChatRequest, Completion, Message, Timings, Usage
-from rung.errors import EngineError, UsageError
-from rung.structured.answer import BadOutputError, read_object
+from rung.errors import EngineError, SchemaError, UsageError
+from rung.structured.answer import BadOutputError, require_object
+from rung.structured.cost import both_timings, both_usages
 from rung.structured.instructions import instructions
 from rung.structured.prompts import prompt
+from rung.structured.refusal import with_refusal
+from rung.structured.turns import Asked, Step, first_step, next_step
 
-_Amount = TypeVar("_Amount", int, float)
 Call = Callable[[ChatRequest], Awaitable[Completion]]
+# Told before each further call what it is for, by its name in `repairs`.
+OnTurn = Callable[[str], None]
 
-# How much of a wrong answer the model is shown again.
-_SHOWN_CHARACTERS = 4_000
+# Kinds by which an engine, or the window of its model, says that it cannot take a further call.
+_UNTAKEN = ("bad_request", "context_overflow")
 
 
-async def complete_object(call: Call, request: ChatRequest) -> Completion:
+async def complete_object(
+    call: Call,
+    request: ChatRequest,
+    *,
+    can_continue: bool = False,
+    on_turn: OnTurn | None = None,
+) -> Completion:
     """The answer to `request`, with `parsed` valid under `request.schema`.
 
-    An answer that is not valid is sent back once, with what is wrong with it; `repairs` then has
-    "repair_turn", and usage and timings are those of both calls. Raises `BadOutputError` if the
-    second answer is no better, `SchemaError` for a bad schema, and lets all other errors pass.
+    Where it is not valid, more calls follow, each named in `repairs`: an answer that was cut off is
+    `continued`, if the engine `can_continue` one; the right items of a list are kept and the others
+    asked for (`items_kept:3`, `items_asked_again`); it is asked again with `thinking_turned_off`,
+    or `asked_shorter`; in the end it is sent back once with what is wrong with it (`repair_turn`).
+    None asks for more than `request.max_tokens`; usage and timings are those of all of them.
+
+    Raises `BadOutputError` if nothing helps; `RefusedError` if the model may refuse and does;
+    `SchemaError` for a bad schema. All other errors of engines pass.
     """
-    schema = request.schema
-    if schema is None:
+    if request.schema is None:
         raise UsageError("an object was asked for without a schema")
-    asked = with_instructions(request)
-    try:
-        first = await call(asked)
-        return read_object(first, schema)
-    except EngineError as error:
-        if error.kind != "bad_output":
-            raise
-        failure = error
-    second = await call(_repair_request(asked, failure))
-    both = replace(second, repairs=("repair_turn", *second.repairs))
-    if isinstance(failure, BadOutputError):
-        both = _with_costs_of(failure.completion, both)
-    return read_object(both, schema)
+    asked = Asked(with_instructions(request), request.schema, can_continue)
+    spent: list[tuple[Usage, Timings]] = []
+    deadline = None if request.timeout_s is None else time.monotonic() + request.timeout_s
+    step: Step | None = first_step(asked)
+    taken: tuple[str, ...] = ()
+    failure: EngineError | None = None
+    while step is not None:
+        if failure is not None:
+            taken = (*taken, step.name)
+            if on_turn is not None:
+                on_turn(step.name)
+        timed = _in_time(step.request, deadline, failure)
+        try:
+            answer = await call(timed)
+            spent.append((answer.usage, answer.timings))
+            whole = _with_costs(step.merged(answer), taken, spent)
+            return require_object(whole, asked.schema, may_refuse=request.may_refuse)
+        except (EngineError, SchemaError) as error:
+            failure = _judged(error, failure)
+            if failure is not error:
+                asked = asked._replace(can_continue=False)
+            elif not isinstance(error, BadOutputError):
+                spent.append((Usage(), Timings()))
+        step = next_step(asked, failure, taken)
+    assert failure is not None  # noqa: S101 (only a failure leads to no further step)
+    raise failure
 
 
 def with_instructions(request: ChatRequest) -> ChatRequest:
     """The request with the form of the answer at the end of its system message.
 
     There it stays in front of what varies between calls, so that the engine's prompt cache holds.
+    Where the model may refuse, form and schema have room for that.
     """
     if request.schema is None:
         return request
     form = instructions(request.schema)
+    if request.may_refuse:
+        form = f"{form}\n{prompt('refusal')}"
+        request = replace(request, schema=with_refusal(request.schema))
     first, *rest = request.messages or (Message(role="system"),)
     if first.role != "system":
         return replace(request, messages=(Message(role="system", content=form), first, *rest))
@@ -60,46 +91,32 @@ def with_instructions(request: ChatRequest) -> ChatRequest:
     return replace(request, messages=(replace(first, content=content), *rest))
 
 
-def _repair_request(request: ChatRequest, failure: EngineError) -> ChatRequest:
-    """The request that shows the model its answer and what is wrong with it."""
-    said, problems = "", [failure.message]
-    if isinstance(failure, BadOutputError):
-        said, problems = failure.completion.text[:_SHOWN_CHARACTERS], list(failure.problems)
-        if failure.completion.finish_reason == "length":
-            problems.append("it was cut off at the token limit: be shorter")
-    text = prompt("repair").replace("{problems}", "\n".join(f"- {p}" for p in problems))
-    *before, last = request.messages
-    if said.strip():
-        turns = [last, Message(role="assistant", content=said), Message(role="user", content=text)]
-    elif last.role == "user":
-        # Not a turn of its own: many chat templates refuse two user turns in a row.
-        turns = [replace(last, content=f"{last.content}\n\n{text}")]
-    else:
-        turns = [last, Message(role="user", content=text)]
-    return replace(request, messages=(*before, *turns))
+def _in_time(
+    request: ChatRequest, deadline: float | None, failure: EngineError | None
+) -> ChatRequest:
+    """The request with the time that is left; what was wrong is raised if there is none."""
+    if deadline is None or failure is None:
+        return request
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise failure
+    return replace(request, timeout_s=left_s)
 
 
-def _with_costs_of(first: Completion, second: Completion) -> Completion:
-    """The second completion with what both took; unknown if either is unknown."""
-    one, two = first.usage, second.usage
-    usage = Usage(
-        tokens_in=_sum(one.tokens_in, two.tokens_in),
-        tokens_cached=_sum(one.tokens_cached, two.tokens_cached),
-        tokens_cache_write=_sum(one.tokens_cache_write, two.tokens_cache_write),
-        tokens_cache_write_1h=_sum(one.tokens_cache_write_1h, two.tokens_cache_write_1h),
-        tokens_out=_sum(one.tokens_out, two.tokens_out),
-        tokens_reasoning=_sum(one.tokens_reasoning, two.tokens_reasoning),
-        cost_usd=_sum(one.cost_usd, two.cost_usd),
-    )
-    timings = Timings(
-        queue_ms=_sum(first.timings.queue_ms, second.timings.queue_ms),
-        load_ms=_sum(first.timings.load_ms, second.timings.load_ms),
-        first_token_ms=first.timings.first_token_ms,
-        total_ms=first.timings.total_ms + second.timings.total_ms,
-        tokens_per_s=second.timings.tokens_per_s,
-    )
-    return replace(second, usage=usage, timings=timings)
+def _judged(error: EngineError | SchemaError, before: EngineError | None) -> EngineError:
+    """What is wrong now; raises what no further call can mend."""
+    if isinstance(error, EngineError) and error.kind == "bad_output":
+        return error
+    is_untaken = isinstance(error, SchemaError) or error.kind in _UNTAKEN
+    if before is not None and is_untaken:
+        return before  # it was our call that did not fit, not the caller's
+    raise error
 
 
-def _sum(one: _Amount | None, two: _Amount | None) -> _Amount | None:
-    return None if one is None or two is None else one + two
+def _with_costs(
+    answer: Completion, taken: tuple[str, ...], spent: list[tuple[Usage, Timings]]
+) -> Completion:
+    usage, timings = spent[0]
+    for more_usage, more_timings in spent[1:]:
+        usage, timings = both_usages(usage, more_usage), both_timings(timings, more_timings)
+    return replace(answer, repairs=(*taken, *answer.repairs), usage=usage, timings=timings)

@@ -34,19 +34,24 @@ def instructions(schema: Schema) -> str:
     The same schema always gives the same text, of about 6,000 characters at most: notes, then the
     inner levels of large schemas are left out. Raises `SchemaError`.
     """
+    return prompt("answer").replace("{form}", form(schema))
+
+
+def form(schema: Schema) -> str:
+    """The form alone, without the sentence that asks for JSON of it. Raises `SchemaError`."""
     check_schema(schema)
-    return _instructions(json.dumps(schema))
+    return _form_of(json.dumps(schema))
 
 
 @lru_cache(maxsize=128)
-def _instructions(text: str) -> str:
+def _form_of(text: str) -> str:
     shape = normal_form(json.loads(text), recursion=1).shape
-    form = ""
+    told = ""
     for levels, has_notes in ((_ALL_LEVELS, True), (_ALL_LEVELS, False), (3, False), (2, False)):
-        form = _form(shape, "", levels, has_notes)
-        if len(form) <= MAX_CHARACTERS:
+        told = _form(shape, "", levels, has_notes)
+        if len(told) <= MAX_CHARACTERS:
             break
-    return prompt("answer").replace("{form}", form[:MAX_CHARACTERS])
+    return told[:MAX_CHARACTERS]
 
 
 def _form(shape: Shape, indent: str, levels: int, has_notes: bool) -> str:

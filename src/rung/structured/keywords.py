@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, cast
 
 from rung.chat import JsonObject
@@ -124,7 +125,19 @@ def number(schemas: list[JsonObject], is_whole: bool) -> Shape | None:
             return None
         if low == high and not multiples:
             return Values((low,))
+        if any(_has_none(n, low, high, is_low_open, is_high_open) for n in multiples):
+            return None
     return Number(is_whole, low, high, is_low_open, is_high_open, multiples)
+
+
+def _has_none(step: float, low: float, high: float, is_low_open: bool, is_high_open: bool) -> bool:
+    """Whether no multiple of `step` is between the bounds."""
+    exact, first, last = Decimal(str(step)), Decimal(str(low)), Decimal(str(high))
+    if (last - first) / exact > 2:
+        return False
+    start = (first / exact).to_integral_value("ROUND_CEILING") * exact
+    start += exact if is_low_open and start == first else 0
+    return start > last or (is_high_open and start == last)
 
 
 def count(

@@ -16,11 +16,11 @@ from rung.errors import SchemaError
 from rung.structured import keywords
 from rung.structured.cases import Case, Cases, TooLargeError
 from rung.structured.references import References, Schema, Site, escaped, schemas_of
-from rung.structured.shapes import Anything, Array, Object, Property, Shape, Values, union
+from rung.structured.shapes import Anything, Array, Object, Property, Shape, Text, Values, union
 from rung.structured.validate import is_valid_under
 
 RECURSION = 2
-MAX_NODES = 1_500
+MAX_NODES = 1_000
 MAX_REQUIRED_NODES = 4_000
 MAX_DEPTH = 16
 MAX_FIRSTS = 6
@@ -30,11 +30,14 @@ _CHECKABLE = set[str]().union(*keywords.FAMILIES.values())
 
 
 class NormalForm(NamedTuple):
-    """A shape, and what it does not keep of the schema, each as `pointer: what`."""
+    """A shape, and what it does not keep of the schema, each as `pointer: what`.
+
+    `recursion` is how often its references were followed into themselves, at most.
+    """
 
     shape: Shape
     relaxed: tuple[str, ...]
-    is_recursive: bool
+    recursion: int
 
 
 def normal_form(schema: Schema, recursion: int = RECURSION) -> NormalForm:
@@ -60,7 +63,7 @@ def _normal_form(text: str, recursion: int) -> NormalForm:
                 continue
             if shape is not None:
                 is_recursive = any("recursion is cut" in what for what in builder.relaxed)
-                return NormalForm(shape, tuple(builder.relaxed), is_recursive)
+                return NormalForm(shape, tuple(builder.relaxed), depth if is_recursive else 0)
             break
     if is_too_large:
         raise SchemaError("the schema is too large: it unfolds into too many parts")
@@ -189,6 +192,9 @@ class _Builder:
         required = keywords.names(schemas, "required")
         declared = [name for s in schemas for name in keywords.mapping(s, "properties")]
         names = list(dict.fromkeys([*declared, *required]))
+        key = Anything() if names else self._key(case, pointer, depth)
+        if isinstance(key, Values):
+            names = list(key.values)
         limit = keywords.count(schemas, "maxProperties", min)
         floor = keywords.count(schemas, "minProperties", max) or 0
         room = math.inf if limit is None else limit - len(required)
@@ -209,13 +215,16 @@ class _Builder:
                 room -= not is_required
             elif is_required:
                 return None
-        extra = None if names or limit == 0 else self._extra(case, pointer, depth)
-        if floor > (len(properties) if extra is None else math.inf):
+        is_open = not names and limit != 0 and key is not None
+        extra = self._extra(case, pointer, depth) if is_open else None
+        if extra is not None:
+            return Object((), extra, floor, limit, key if isinstance(key, Text) else None)
+        if floor > len(properties):
             return None
-        found = Object(tuple(properties), extra, floor)
+        found = Object(tuple(properties), min_properties=floor)
         if floor <= len(required):
             return found
-        if extra is None and floor == len(required) + 1:
+        if floor == len(required) + 1:
             return self._with_one_more(found, pointer)
         self._relax(pointer, f"minProperties {floor}: is not enforced")
         return found
@@ -259,17 +268,34 @@ class _Builder:
             sites += [self._references.inside(site, sub) for sub in subs]
         return sites
 
+    def _key(self, case: Case, pointer: str, depth: int) -> Shape | None:
+        """The shape of the keys of a dictionary; None if there can be no key."""
+        sites: list[Site] = []
+        for site in case:
+            schema = cast(JsonObject, site.schema)
+            rules = [{"pattern": pattern} for pattern in self._patterns(schema)[:1]]
+            rules += [schema["propertyNames"]] if "propertyNames" in schema else []
+            sites += [self._references.inside(site, rule) for rule in rules]
+        if not sites:
+            return Anything()
+        text = self._references.inside(sites[0], {"type": "string"})
+        return self.build([text, *sites], f"{pointer}/*", depth + 1)
+
+    def _patterns(self, schema: JsonObject) -> list[str]:
+        """The patterns of keys under which a value may stand."""
+        found = keywords.mapping(schema, "patternProperties")
+        return [pattern for pattern, sub in found.items() if sub is not False]
+
     def _extra(self, case: Case, pointer: str, depth: int) -> Shape | None:
         """The shape of the values of a dictionary."""
         sites: list[Site] = []
         for site in case:
             schema = cast(JsonObject, site.schema)
-            by_pattern = list(keywords.mapping(schema, "patternProperties").values())
+            by_pattern = keywords.mapping(schema, "patternProperties")
             others = [schema.get("additionalProperties", True)]
             others.append(schema.get("unevaluatedProperties", True))
-            sites += [self._references.inside(site, sub) for sub in by_pattern[:1] or others]
-            if by_pattern or "propertyNames" in schema or "maxProperties" in schema:
-                self._relax(pointer, "names and number of the keys: are not enforced")
+            subs = [by_pattern[pattern] for pattern in self._patterns(schema)[:1]]
+            sites += [self._references.inside(site, sub) for sub in subs or others]
         return self.build(sites, f"{pointer}/*", depth + 1)
 
     def _note(self, case: Case, name: str) -> str:

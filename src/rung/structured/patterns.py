@@ -6,10 +6,13 @@ that it matches, the original matches.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rung.structured.regex import Chars, Choice, Node, Repeat, Sequence, UnsupportedError, parse
+
+_ROOMS = (256, 128, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,12 @@ class Fitted:
 
 
 @lru_cache(maxsize=1024)
-def rewrite(pattern: str, shortest: int, longest: int) -> Fitted | None:
+def rewrite(pattern: str, shortest: int, longest: int, is_careful: bool = False) -> Fitted | None:
     """The part of `pattern` that matches strings of up to `longest` characters, or None.
 
     Longer ones remain if the pattern itself demands them, and shorter ones than `shortest` if the
-    pattern allows them: compare the result's lengths.
+    pattern allows them: compare the result's lengths. Where it `is_careful`, a repetition in the
+    pattern is made longer for that, which gives up some strings that are long enough.
     """
     try:
         node = parse(pattern)
@@ -36,25 +40,48 @@ def rewrite(pattern: str, shortest: int, longest: int) -> Fitted | None:
         node = replace(node, low=max(node.low, shortest))
     if isinstance(node, Repeat) and node.high is not None and node.high < node.low:
         return None
-    for room in (256, 128, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1):
-        bounded = _bounded(node, room, longest)
+    # First what has no end is given one, then what has one is cut, too.
+    forms = (_bounded(node, room, longest, is_cut) for is_cut in (False, True) for room in _ROOMS)
+    smallest = _bounded(node, _ROOMS[-1], longest, is_cut=True)
+    bounded = next((form for form in forms if _lengths(form)[1] <= longest), smallest)
+    low, high = _lengths(bounded)
+    if is_careful and low < shortest and (longer := _lengthened(bounded, shortest - low)):
+        bounded = longer
         low, high = _lengths(bounded)
-        if high <= longest:
-            break
     text = _group(bounded) if isinstance(bounded, Choice) else _written(bounded)
     return Fitted(f"^{text}$", low, high)
 
 
-def _bounded(node: Node, room: int, longest: int) -> Node:
-    """The node with every repetition ended: `room` more than it must."""
+def _bounded(node: Node, room: int, longest: int, is_cut: bool) -> Node:
+    """The node with every repetition ended, or all of them cut: `room` more than it must."""
     if isinstance(node, Chars):
         return node
     if isinstance(node, Sequence):
-        return Sequence(tuple(_bounded(part, room, longest) for part in node.parts))
+        return Sequence(tuple(_bounded(part, room, longest, is_cut) for part in node.parts))
     if isinstance(node, Choice):
-        return Choice(tuple(_bounded(option, room, longest) for option in node.options))
+        return Choice(tuple(_bounded(option, room, longest, is_cut) for option in node.options))
     end = node.low + room if node.high is None else min(node.high, max(node.low, longest))
-    return Repeat(_bounded(node.part, room, longest), node.low, end)
+    end = min(end, node.low + room) if is_cut else end
+    return Repeat(_bounded(node.part, room, longest, is_cut), node.low, end)
+
+
+def _lengthened(node: Node, more: int) -> Node | None:
+    """The node without its matches that are too short: `more` characters are to be added."""
+    if isinstance(node, Repeat):
+        step = _lengths(node.part)[0]
+        low = node.low + math.ceil(more / max(step, 1))
+        return replace(node, low=low) if step and low <= (node.high or 0) else None
+    if isinstance(node, Choice):
+        shortest = _lengths(node)[0] + more
+        gaps = [(option, shortest - _lengths(option)[0]) for option in node.options]
+        kept = [_lengthened(option, gap) if gap > 0 else option for option, gap in gaps]
+        options = tuple(option for option in kept if option is not None)
+        return Choice(options) if options else None
+    if isinstance(node, Sequence):
+        for index, part in enumerate(node.parts):
+            if (longer := _lengthened(part, more)) is not None:
+                return Sequence((*node.parts[:index], longer, *node.parts[index + 1 :]))
+    return None
 
 
 def _lengths(node: Node) -> tuple[int, int]:

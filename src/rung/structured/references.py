@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import unquote, urldefrag, urljoin
 
 from rung.chat import JsonObject
@@ -17,8 +16,7 @@ Schema = JsonObject | bool
 _DATA = frozenset({"enum", "const", "default", "examples", "example"})
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """A schema where it stands.
 
     `base` is the URI that its references are relative to; `trail` holds the references that were

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rung.chat import JsonObject
-from rung.structured.formats import FORMATS
-from rung.structured.grid import grid
-from rung.structured.patterns import Fitted, rewrite
+from rung.structured.dictionaries import ENTRIES, bounded_keys, fixed_keys, free_keys
+from rung.structured.leaves import Leaf, length_of, number_leaf, text_leaf, values_leaf
 from rung.structured.references import escaped
 from rung.structured.shapes import (
     Anything,
@@ -25,19 +23,10 @@ from rung.structured.shapes import (
 )
 from rung.structured.targets import Target
 
-MAX_VALUES = 1_000
-# What a decimal may take under llama.cpp's grammar: 16 digits, a point, 16 more, and an exponent.
-_DECIMAL_CHARACTERS = 52
-_INTEGER_CHARACTERS = 17
 # What goes with values: punctuation, and the line ends and indents that models like to write.
 _BRACKETS = 5
 _ITEM = 4
 _PAIR = 6
-# What a dictionary is taken to need where it has to stay, for no grammar bounds its size.
-_ENTRIES = 4
-_KEY_CHARACTERS = 24
-# Longer patterns than this are not offered, whatever the room.
-_MAX_PATTERN_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +34,20 @@ class Caps:
     """Bounds for what the author left open; None leaves it open.
 
     `optional` is how many optional properties an object keeps. `has_open` keeps optional
-    dictionaries, whose size no grammar bounds.
+    dictionaries, whose size most grammars do not bound; without `has_keys` they are all empty. With
+    `slots`, a dictionary with rules for its keys gets so many fixed ones that follow them.
+    `is_careful` gives up strings that a pattern allows and whose length may be wrong.
+    Optional parts at the places `omitted` (pointers with `*` for items) are left out.
     """
 
     characters: int | None = None
     items: int | None = None
     optional: int | None = None
     has_open: bool = True
+    has_keys: bool = True
+    slots: int | None = None
+    is_careful: bool = False
+    omitted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +62,14 @@ class Rendering:
 
 def render(shape: Shape, target: Target, caps: Caps) -> Rendering:
     """The schema of `shape` for `target`. Any value at all is taken to mean an object."""
+    if target.max_characters is not None and (caps.characters or math.inf) > target.max_characters:
+        caps = replace(caps, characters=target.max_characters)
     root = Object(extra=Anything()) if isinstance(shape, Anything) else shape
     renderer = _Renderer(target, caps)
     schema, characters = renderer.render(root, "")
     if not isinstance(root, Object):
         renderer.loosen("", "strict mode needs one object at the root, so it is off")
+    schema = {**(target.settings or {}), **schema}
     return Rendering(schema, characters, tuple(renderer.relaxed), renderer.is_strict)
 
 
@@ -95,11 +94,11 @@ class _Renderer:
                 self._relax(pointer, "any value: objects are not offered")
                 return self.render(_SIMPLE, pointer)
             case Values():
-                return self._values(shape, pointer)
+                return self._leaf(values_leaf(shape), pointer)
             case Text():
-                return self._text(shape, pointer)
+                return self._leaf(self._text(shape), pointer)
             case Number():
-                return self._number(shape, pointer)
+                return self._leaf(number_leaf(shape, self._target), pointer)
             case Array():
                 return self._array(shape, pointer)
             case Object():
@@ -116,97 +115,14 @@ class _Renderer:
     def _relax(self, pointer: str, what: str) -> None:
         self.relaxed.append(f"{pointer or '/'}: {what}")
 
-    def _values(self, shape: Values, pointer: str) -> tuple[JsonObject, float]:
-        values = shape.values[:MAX_VALUES]
-        if len(shape.values) > len(values):
-            self._relax(pointer, f"only the first {MAX_VALUES} listed values are offered")
-        characters = max(len(json.dumps(value, ensure_ascii=False)) for value in values)
-        if values == (None,):
-            return {"type": "null"}, characters
-        if len(values) == 2 and all(isinstance(value, bool) for value in values):
-            return {"type": "boolean"}, characters
-        named = {"type": "string"} if all(isinstance(value, str) for value in values) else {}
-        return {**named, "enum": list(values)}, characters
+    def _text(self, shape: Text) -> Leaf:
+        return text_leaf(shape, self._target, self._caps.characters, self._caps.is_careful)
 
-    def _text(self, shape: Text, pointer: str) -> tuple[JsonObject, float]:
-        cap = self._caps.characters
-        longest = shape.max_length
-        if cap is not None and (longest is None or longest > cap):
-            longest = max(cap, shape.min_length)
-        schema: JsonObject = {"type": "string"}
-        bounds = {"minLength": shape.min_length or None, "maxLength": longest}
-        if self._target.has_plain_patterns:
-            fitted = self._pattern(shape, longest, pointer)
-            if fitted is not None:
-                return {**schema, "pattern": fitted.pattern}, fitted.longest + 2
-        else:
-            schema |= self._native_pattern(shape, pointer)
-        if self._target.has_lengths:
-            schema |= {keyword: bound for keyword, bound in bounds.items() if bound is not None}
-        elif any(bound is not None for bound in bounds.values()):
-            self._relax(pointer, "minLength and maxLength: are not enforced")
-        return schema, math.inf if longest is None else longest + 2
-
-    def _pattern(self, shape: Text, longest: int | None, pointer: str) -> Fitted | None:
-        """One rewritten pattern that stands for the pattern or format of a string."""
-        known = [name for name in shape.formats if name in FORMATS]
-        wanted = [("pattern", pattern) for pattern in shape.patterns]
-        wanted += [(f"format {name}", FORMATS[name]) for name in known]
-        fitted = None
-        room = min(longest or _MAX_PATTERN_CHARACTERS, _MAX_PATTERN_CHARACTERS)
-        for what, pattern in wanted:
-            found = rewrite(pattern, shape.min_length, room) if fitted is None else None
-            if found is None:
-                self._relax(pointer, f"{what}: is not enforced")
-            fitted = fitted or found
-        if fitted is None:
-            return None
-        if fitted.shortest < shape.min_length:
-            self._relax(pointer, f"minLength {shape.min_length}: is not enforced")
-        if shape.max_length is not None and fitted.longest > shape.max_length:
-            self._relax(pointer, f"maxLength {shape.max_length}: is not enforced")
-        return fitted
-
-    def _native_pattern(self, shape: Text, pointer: str) -> JsonObject:
-        found: JsonObject = {}
-        for pattern in shape.patterns:
-            # What cannot be rewritten has parts, such as lookaround, that engines refuse.
-            if "pattern" in found or rewrite(pattern, 0, _MAX_PATTERN_CHARACTERS) is None:
-                self._relax(pointer, "pattern: is not enforced")
-            else:
-                found["pattern"] = pattern
-        for name in shape.formats:
-            if name in self._target.formats and not found:
-                found["format"] = name
-            elif name in FORMATS:
-                self._relax(pointer, f"format {name}: is not enforced")
-        return found
-
-    def _number(self, shape: Number, pointer: str) -> tuple[JsonObject, float]:
-        has_bounds = shape.low is not None or shape.high is not None
-        is_hard = bool(shape.multiples) or (has_bounds and not shape.is_whole)
-        if is_hard and not self._target.has_decimal_bounds:
-            values = grid(shape)
-            if values:
-                return self._values(Values(values), pointer)
-            self._relax(pointer, "bounds or multiples of the number: are not enforced")
-        bounds = {
-            "exclusiveMinimum" if shape.is_low_open else "minimum": shape.low,
-            "exclusiveMaximum" if shape.is_high_open else "maximum": shape.high,
-        }
-        given = {keyword: bound for keyword, bound in bounds.items() if bound is not None}
-        kept = {k: bound for k, bound in given.items() if abs(bound) <= self._target.max_integer}
-        if len(kept) < len(given):
-            self._relax(pointer, "bounds that large: are not enforced")
-        schema: JsonObject = {"type": "integer" if shape.is_whole else "number", **kept}
-        if len(shape.multiples) == 1:
-            schema["multipleOf"] = shape.multiples[0]
-        elif shape.multiples:
-            self._relax(pointer, "multipleOf: is not enforced")
-        if not shape.is_whole:
-            return schema, _DECIMAL_CHARACTERS
-        is_short = len(kept) == 2
-        return schema, max(map(_width, kept.values())) if is_short else _INTEGER_CHARACTERS
+    def _leaf(self, leaf: Leaf, pointer: str) -> tuple[JsonObject, float]:
+        for what in leaf.relaxed:
+            self._relax(pointer, what)
+        # Leaves are shared by all who ask for the same shape.
+        return dict(leaf.schema), leaf.characters
 
     def _array(self, shape: Array, pointer: str) -> tuple[JsonObject, float]:
         if shape.prefix:
@@ -222,7 +138,7 @@ class _Renderer:
             items, characters = self.render(shape.items, f"{pointer}/*")
         schema: JsonObject = {"type": "array", "items": items}
         if shape.min_items:
-            schema["minItems"] = shape.min_items
+            schema["minItems"] = self._min_items(shape.min_items, pointer)
         if longest is not None:
             schema["maxItems"] = longest
         return schema, _BRACKETS + (math.inf if longest is None else longest * (characters + _ITEM))
@@ -237,16 +153,25 @@ class _Renderer:
         characters = _BRACKETS + sum(n + _ITEM for _, n in rendered)
         if shape.is_unique:
             self._relax(pointer, "uniqueItems: is not enforced")
-        schema: JsonObject = {"type": "array", "minItems": length, "maxItems": length}
+        least = self._min_items(length, pointer)
+        schema: JsonObject = {"type": "array", "minItems": least, "maxItems": length}
         if self._target.has_tuples:
             return {**schema, "prefixItems": [item for item, _ in rendered]}, characters
         self._relax(pointer, "the order of the items: is not enforced")
         options = [item for item, _ in rendered] or [{"type": "null"}]
         return {**schema, "items": {"anyOf": options}}, characters
 
+    def _min_items(self, least: int, pointer: str) -> int:
+        """As many as asked for, or as the target can ask for."""
+        most = self._target.max_min_items
+        if most is None or least <= most:
+            return least
+        self._relax(pointer, f"minItems {least}: is not enforced")
+        return most
+
     def _object(self, shape: Object, pointer: str) -> tuple[JsonObject, float]:
         if shape.extra is not None:
-            return self._dictionary(shape, pointer)
+            return self._dictionary(shape, shape.extra, pointer)
         properties: JsonObject = {}
         required: list[str] = []
         characters: float = _BRACKETS
@@ -256,15 +181,14 @@ class _Renderer:
             so_far = len(self.relaxed)
             schema, length = self._property(declared, place)
             if not declared.is_required:
-                if kept == self._caps.optional or not (
-                    self._caps.has_open or is_bounded(declared.shape)
-                ):
+                why = self._why_not(declared, place, kept)
+                if why is not None:
                     del self.relaxed[so_far:]
-                    self._relax(place, "is left out, to fit the tokens")
+                    self._relax(place, why)
                     continue
                 kept += 1
             properties[declared.name] = schema
-            characters += len(json.dumps(declared.name, ensure_ascii=False)) + length + _PAIR
+            characters += length_of(declared.name) + length + _PAIR
             if declared.is_required or self._target.is_strict:
                 required.append(declared.name)
         named = {"required": required} if required else {}
@@ -281,16 +205,34 @@ class _Renderer:
             schema = {"description": declared.note, **schema}
         return schema, length
 
-    def _dictionary(self, shape: Object, pointer: str) -> tuple[JsonObject, float]:
+    def _why_not(self, declared: Property, pointer: str, kept: int) -> str | None:
+        """Why an optional property is left out, if it is."""
+        if pointer in self._caps.omitted:
+            return "is left out, for this engine would get it wrong"
+        is_open = not self._target.has_key_patterns and not is_bounded(declared.shape)
+        is_runaway = is_open and not self._caps.has_open
+        if is_runaway or kept == self._caps.optional:
+            return "is left out, to fit the tokens"
+        return None
+
+    def _dictionary(self, shape: Object, extra: Shape, pointer: str) -> tuple[JsonObject, float]:
         self.loosen(pointer, "strict mode has no free keys, so it is off")
-        schema: JsonObject = {"type": "object"}
-        characters = 0.0
-        if shape.extra is not None and not isinstance(shape.extra, Anything):
-            schema["additionalProperties"], characters = self.render(shape.extra, f"{pointer}/*")
+        is_ruled = shape.key is not None or shape.min_properties or shape.max_properties is not None
+        slots = self._caps.slots if is_ruled else None
+        slots = slots if self._caps.has_keys else 0
+        is_free = slots is None and not self._target.has_key_patterns
+        if isinstance(extra, Anything) and is_free:
+            value = Leaf({}, 0.0)
+        else:
+            value = Leaf(*self.render(extra, f"{pointer}/*"))
+        if slots is not None:
+            return self._leaf(fixed_keys(shape, value, slots), pointer)
+        if not is_free:
+            return self._leaf(bounded_keys(shape, value, self._caps.items), pointer)
         if self._target.is_bounded:
             self._relax(pointer, "number and length of free keys: are not bounded")
-        entries = math.inf if self._caps.has_open else _ENTRIES
-        return schema, _BRACKETS + entries * (_KEY_CHARACTERS + characters)
+        entries = math.inf if self._caps.has_open else ENTRIES
+        return self._leaf(free_keys(shape, value, entries), pointer)
 
 
 _SCALAR = Union((Text(), Number(False), Values((True, False))))
@@ -301,7 +243,3 @@ def _has_null(shape: Shape) -> bool:
     if isinstance(shape, Union):
         return any(_has_null(option) for option in shape.options)
     return isinstance(shape, Anything) or (isinstance(shape, Values) and None in shape.values)
-
-
-def _width(number: float) -> int:
-    return len(str(int(number)))

@@ -1,4 +1,4 @@
-"""JSON out of text that has more in it than JSON, and small mends that leave no doubt.
+"""JSON out of text that has more in it than JSON, or writes it as JavaScript and Python do.
 
 Nothing here guesses: what could be read in two ways, or might be half of something, is left alone.
 """
@@ -7,18 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from copy import deepcopy
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
-
-from jsonschema_rs import ValidationError
 
 from rung.chat import Completion
 from rung.structured.parse import MAX_NESTING, nesting
-from rung.structured.references import Schema
-from rung.structured.shapes import json_key
-from rung.structured.validate import errors_of
+from rung.structured.syntax import rewritten
 
 _THINKING = re.compile(r"^\s*<(think|thinking)>.*?</\1>", re.DOTALL)
 _UNCLOSED_THINKING = re.compile(r"^\s*<(think|thinking)>")
@@ -29,7 +23,6 @@ _BRACKET = re.compile(r"[\[{]")
 _JSON_BRACKET = re.compile(r"[\[{]\s*[\"'\[{\-\d]")
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 _MAX_STARTS = 200
-_MAX_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +40,6 @@ def readings(completion: Completion) -> Iterator[Reading]:
         yield from _unwrapped(Reading(completion.reasoning, ("recovered_from_reasoning",)))
 
 
-def mended(value: Any, schema: Schema) -> tuple[Any, tuple[str, ...]]:
-    """The value made valid by unambiguous mends, and their names; as it was if that fails.
-
-    A null for an optional property that may not be null means that it is left out (engines with a
-    strict mode can say it no other way), and a repeated item where none may repeat is said once.
-    """
-    errors = errors_of(value, schema)
-    changed = deepcopy(value) if errors else value
-    mends: dict[str, None] = {}
-    for _ in range(_MAX_ROUNDS):
-        if not errors:
-            return changed, tuple(mends)
-        done = _mend(changed, errors) or _mend(changed, _causes(errors))
-        if not done:
-            break
-        mends.update(dict.fromkeys(done))
-        errors = errors_of(changed, schema)
-    return value, ()
-
-
 def _unwrapped(reading: Reading) -> Iterator[Reading]:
     text = reading.text.strip().lstrip("\ufeff")
     yield Reading(text, reading.steps)
@@ -75,12 +48,14 @@ def _unwrapped(reading: Reading) -> Iterator[Reading]:
         text = _without_thinking(text)
         reading = Reading(text, (*reading.steps, "stripped_thinking"))
         yield reading
-    fenced = list(_FENCE.finditer(text))
-    if len(fenced) == 1 and not set("[{") & set(text[: fenced[0].start()]):
-        yield Reading(fenced[0][1].strip(), (*reading.steps, "stripped_fence"))
+    whole, fenced = reading, _only_fence(text)
+    if fenced is not None:
+        reading = Reading(fenced, (*reading.steps, "stripped_fence"))
+        yield reading
     inner = _only_value(text)
     if inner is not None:
-        yield Reading(inner, (*reading.steps, "stripped_text"))
+        yield Reading(inner, (*whole.steps, "stripped_text"))
+    yield from _rewritten(reading)
 
 
 def _without_thinking(text: str) -> str:
@@ -89,6 +64,14 @@ def _without_thinking(text: str) -> str:
     if _UNCLOSED_THINKING.match(stripped):
         return ""
     return _END_OF_THINKING.split(stripped)[-1].strip()
+
+
+def _only_fence(text: str) -> str | None:
+    """What is inside the one code fence of a text, unless JSON begins before it."""
+    fenced = list(_FENCE.finditer(text))
+    if len(fenced) != 1 or set("[{") & set(text[: fenced[0].start()]):
+        return None
+    return fenced[0][1].strip()
 
 
 def _only_value(text: str) -> str | None:
@@ -112,39 +95,14 @@ def _only_value(text: str) -> str | None:
     return None
 
 
-def _mend(value: Any, errors: Iterable[ValidationError]) -> list[str]:
-    """Mends `value` in place where an error allows; returns what was done."""
-    done: list[str] = []
-    for error in errors:
-        *above, last = error.instance_path or [None]
-        holder = _at(value, cast("list[str | int]", above))
-        if error.kind.name == "uniqueItems":
-            items = _at(value, error.instance_path)
-            if isinstance(items, list):
-                found = cast("list[Any]", items)
-                first: dict[str, Any] = {}
-                for item in found:
-                    first.setdefault(json_key(item), item)
-                found[:] = first.values()
-                done.append("dropped_repeated_items")
-        elif isinstance(holder, dict) and last in holder and holder[last] is None:
-            del holder[last]
-            done.append("dropped_nulls")
-    return done
-
-
-def _causes(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
-    """The errors inside the branches of `anyOf` and `oneOf`."""
-    for error in errors:
-        for branch in cast("list[list[ValidationError]]", getattr(error.kind, "context", [])):
-            yield from branch
-            yield from _causes(branch)
-
-
-def _at(value: Any, path: list[str | int]) -> Any:
-    for key in path:
-        try:
-            value = value[key]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value
+def _rewritten(reading: Reading) -> Iterator[Reading]:
+    """What stands between the first bracket and the last, with its syntax made that of JSON."""
+    text = reading.text.strip().lstrip("\ufeff")
+    first = _BRACKET.search(text)
+    end = max(text.rfind("]"), text.rfind("}")) + 1
+    if first is None or end <= first.start() or _BRACKET.search(text, end):
+        return  # nothing that is closed, or something after it that is not
+    value = text[first.start() : end]
+    stripped = ("stripped_text",) if value != text else ()
+    if (mended := rewritten(value)) != value:
+        yield Reading(mended, (*reading.steps, *stripped, "mended_syntax"))

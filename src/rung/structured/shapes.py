@@ -67,12 +67,15 @@ class Property:
 class Object:
     """Declared properties, in the author's order; `extra` is the shape of values under free keys.
 
-    Only a dictionary, an object that declares no property, has `extra`.
+    Only a dictionary, an object that declares no property, has `extra`. `key` is the shape of its
+    keys, None if they are free.
     """
 
     properties: tuple[Property, ...] = ()
     extra: Shape | None = None
     min_properties: int = 0
+    max_properties: int | None = None
+    key: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,8 @@ def json_key(value: Any) -> str:
 
 def union(shapes: list[Shape]) -> Shape | None:
     """One shape that offers all of `shapes`: flat, without repeats, values gathered in one list."""
+    if len(shapes) == 1:
+        return shapes[0]
     options: list[Shape] = []
     seen: set[str] = set()
     values: dict[str, Any] = {}

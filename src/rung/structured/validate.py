@@ -65,6 +65,11 @@ def is_valid_under(instance: object, schema: object) -> bool | None:
         return None
 
 
+def validator_of(schema: Schema) -> jsonschema_rs.Validator:
+    """The validator of a checked schema, for whoever has many answers to hold against it."""
+    return _validator(_text(schema))
+
+
 def errors_of(instance: object, schema: Schema) -> list[ValidationError]:
     """The validator's own errors, for whoever mends an answer by their kind; [] if unknown."""
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rung.chat import Completion, JsonObject
 from rung.errors import SchemaError, UsageError
-from rung.structured.answer import BadOutputError, read_object
+from rung.structured.answer import BadOutputError, require_object
 from rung.structured.parse import NotJsonError, parse
 from rung.structured.validate import check_schema, violations
 from rung.validation.paths import UnsafePathError, safe_path
@@ -39,12 +39,15 @@ async def schema(candidate: Candidate, context: CheckContext, argument: str) -> 
 
 def _problems_of_text(candidate: Candidate, wanted: JsonObject) -> tuple[str, ...]:
     contents = list(candidate.files.values())
-    text = contents[0] if len(contents) == 1 else candidate.text
+    is_file = len(contents) == 1
+    text = contents[0] if is_file else candidate.text
     try:
-        read_object(Completion(text=text, engine="", model=""), wanted)
+        read = require_object(Completion(text=text, engine="", model=""), wanted)
     except BadOutputError as error:
         return error.problems
-    return ()
+    # What was mended to be read is not mended where the answer is used.
+    mends = [name for name in read.repairs if is_file or not name.startswith("stripped_")]
+    return (f"it is valid only after mending: {', '.join(mends)}",) if mends else ()
 
 
 def _load(argument: str, base: Path) -> JsonObject:
