@@ -142,3 +142,30 @@ def test_health_reports_each_part(tmp_path: Path) -> None:
 def test_json_output_is_json_and_nothing_else(tmp_path: Path) -> None:
     for arguments in (["engines"], ["models", "list"], ["health"], ["control", "summary"]):
         json.loads(rung(*arguments, "--json", cwd=tmp_path).out)
+
+
+def test_a_dead_engine_says_once_why_it_is_not_there(tmp_path: Path) -> None:
+    gone = '[engines.gone]\nkind = "vllm"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    (tmp_path / "own.toml").write_text(gone)
+    env = {"RUNG_CONFIG": str(tmp_path / "own.toml")}
+    ran = rung("health", "lm", cwd=tmp_path, env=env)
+    assert ran.out.count("nothing answers") == 1
+    assert "✗ reachable" in ran.out
+
+
+@pytest.mark.parametrize("group", ["models", "engines"])
+def test_help_cuts_no_sentence_short(group: str, tmp_path: Path) -> None:
+    ran = rung(group, "--help", cwd=tmp_path)
+    assert ran.status == 0
+    assert "..." not in ran.out.partition("Commands:")[2]
+
+
+def test_a_pull_that_cannot_begin_prints_its_error_and_nothing_else(tmp_path: Path) -> None:
+    ran = rung("models", "pull", "nosuch", cwd=tmp_path)
+    assert ran.status == 1
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_the_shell_completes_commands(tmp_path: Path) -> None:
+    env = {"_RUNG_COMPLETE": "bash_complete", "COMP_WORDS": "rung models pu", "COMP_CWORD": "2"}
+    assert rung(cwd=tmp_path, env=env).out.split() == ["plain,pull"]

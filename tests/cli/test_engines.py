@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import Ran, rung
+from tests.fakes.profiles import Route
 from tests.fakes.server import MODEL, FakeServer
 from tests.routing.test_probe import able
 
@@ -46,8 +47,27 @@ async def test_every_engine_is_shown_with_what_it_is_and_why_it_is_not_there(
     assert (lost["engine"], lost["version"], lost["models"]) == ("gone", None, 0)
     assert "nothing answers" in lost["error"]
     assert "0.33.0" in table.out
-    assert "nothing answers" in table.out
+    assert "\ngone: unreachable: nothing answers" in table.out
     assert table.out.splitlines()[0] == again.out.splitlines()[0]
+
+
+async def test_an_engine_cannot_make_the_terminal_obey_it(tmp_path: Path) -> None:
+    hostile = "tiny\x1b]0;mine\x07\x1b[2J"
+    models = {"data": [{"id": hostile, "object": "model"}], "object": "list"}
+    async with FakeServer("openai", routes={"/v1/models": Route(content=models)}) as server:
+        configure(tmp_path, here=at(server))
+        shown = [
+            await run(tmp_path, *command)
+            for command in (
+                ("models", "list"),
+                ("models", "show", f"here/{hostile}"),
+                ("models", "fit", f"here/{hostile}"),
+                ("models", "unload", f"here/{hostile}"),
+                ("models", "load", f"here/{hostile}"),
+            )
+        ]
+    assert "here/tiny" in shown[0].out
+    assert not [ran for ran in shown if "\x1b" in ran.out + ran.err]
 
 
 async def test_a_probe_prints_what_it_found_and_remembers_it(tmp_path: Path) -> None:

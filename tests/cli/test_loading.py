@@ -90,9 +90,33 @@ async def test_models_of_an_engine_that_outlives_the_command_stay_loaded(here: P
         assert loaded.status == 0, loaded.err
         assert "context 2,048, 2 slots" in loaded.out
         assert studio.instances["org/a"]["context_length"] == 2048
-        assert "lmstudio/org/a" in (await run("ps")).out
+        listed = (await run("ps")).out.splitlines()[-1]
+        assert "lmstudio/org/a" in listed
+        assert listed.split()[-1] == "Rung"
         [row] = (await run("ps", "--json")).json
+        assert (row["is_ours"], row["claimed_by"]) == (True, None)
         assert (row["model"], row["state"], row["context_tokens"]) == ("org/a", "ready", 2048)
         assert (await run("unload", "lmstudio/org/a")).out == "unloaded lmstudio/org/a\n"
         assert studio.instances == {}
         assert "was not loaded" in (await run("unload", "lmstudio/org/a")).out
+
+
+async def test_a_command_makes_room_by_what_an_earlier_one_loaded_and_never_by_the_users(
+    here: Path,
+) -> None:
+    async def run(*arguments: str) -> Ran:
+        return await asyncio.to_thread(rung, *arguments, cwd=here, env=env)
+
+    async with FakeServer("lmstudio", ["hi"]) as server:
+        models = [on_disk(f"org/{name}", size_bytes=6_000_000_000) for name in "abc"]
+        studio = LMStudio(server, models=models, jit=False)
+        env = {"LM_STUDIO_BASE_URL": server.base_url, "RUNG_MEMORY__BUDGET_GIB": "10"}
+        assert (await run("models", "load", "lmstudio/org/a")).status == 0
+        assert (await run("ask", "--model", "lmstudio/org/b", "hello")).out == "hi\n"
+        assert list(studio.instances) == ["org/b"]
+        studio.unload_all()
+        studio.load("org/c", 4096)
+        refused = await run("ask", "--model", "lmstudio/org/a", "hello")
+        assert "out_of_memory" in refused.err
+        assert list(studio.instances) == ["org/c"]
+        assert "another program" in (await run("models", "ps")).out

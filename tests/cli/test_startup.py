@@ -50,10 +50,11 @@ def run_command(*arguments: str) -> str:
         "import rung.config.load",
         run_command("--help"),
         run_command("do", "--help"),
+        run_command("schema", "audit", "--help"),
         run_command("config", "show"),
         run_command("config", "path"),
     ],
-    ids=["import", "config", "help", "do-help", "config-show", "config-path"],
+    ids=["import", "config", "help", "do-help", "schema-help", "config-show", "config-path"],
 )
 def test_no_engine_server_or_database_is_imported(code: str) -> None:
     loaded = imported_by(code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rung.cli.table import print_table
+from rung.cli.table import columns_that_fit, print_table
 
 
 def test_a_cell_is_text_and_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,3 +21,12 @@ def test_a_row_is_one_line_where_there_is_no_terminal(
     assert len(lines) == 3
     assert lines[1].endswith("word end")
     assert "two lines" in lines[2]
+
+
+def test_a_column_that_folds_costs_no_other_column_its_place() -> None:
+    columns = ["name", "version", "can"]
+    rows = [("engine", "1.2.3", "word " * 20)]
+    spare = ("version", "can")
+    assert columns_that_fit(columns, rows, 45, spare) == [0]
+    assert columns_that_fit(columns, rows, 45, spare, folds=("can",)) == [0, 1, 2]
+    assert columns_that_fit(columns, rows, 35, spare, folds=("can",)) == [0, 2]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rung.config.load import config_files, load
-from rung.config.settings import Secret
+from rung.config.schema import entries_of, section_of
+from rung.config.section import Section, field_types
+from rung.config.settings import Secret, Settings
 from rung.errors import ConfigError
 
 
@@ -223,3 +227,16 @@ def test_settings_are_frozen_and_copied_with_changes() -> None:
 def test_a_secret_masks_itself() -> None:
     assert repr(Secret("sk-123")) == "'********'"
     assert repr(Secret("")) == "''"
+
+
+def names_of(section: type[Section]) -> Iterator[str]:
+    for name, kind in field_types(section).items():
+        yield name
+        inner = section_of(kind) or section_of(entries_of(kind))
+        if inner is not None:
+            yield from names_of(inner)
+
+
+def test_every_setting_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert set(names_of(Settings)) - set(re.findall(r"\w+", page)) == set()

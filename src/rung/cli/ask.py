@@ -13,6 +13,14 @@ import click
 @click.option(
     "--schema", type=click.Path(path_type=Path), help="JSON Schema: the answer is a valid object."
 )
+@click.option(
+    "--may-refuse", is_flag=True, help="With --schema: the model may say why it has no answer."
+)
+@click.option(
+    "--stream",
+    is_flag=True,
+    help="With --schema: show the object as it grows; to a pipe, or with --json, as JSON lines.",
+)
 @click.option("--system", help="A system message.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Longest answer, in tokens.")
 @click.option("--temperature", type=click.FloatRange(0, 2))
@@ -23,6 +31,8 @@ def command(
     text: str | None,
     model: str | None,
     schema: Path | None,
+    may_refuse: bool,
+    stream: bool,
     system: str | None,
     max_tokens: int | None,
     temperature: float | None,
@@ -54,9 +64,10 @@ def command(
     options = {
         "model": model,
         "schema": loaded,
+        "may_refuse": may_refuse,
         "max_tokens": max_tokens,
         "temperature": temperature,
         "timeout_s": timeout,
         "local_only": local_only,
     }
-    run(show_answer(messages, options, as_json=as_json))
+    run(show_answer(messages, options, as_json=as_json, is_streamed=stream))

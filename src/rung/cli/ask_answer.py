@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 import click
 
-from rung.chat import Completion, Message
+from rung.chat import Chunk, Completion, Message
+from rung.cli.growing import growing_object, print_line
 from rung.cli.printable import echo_answer, printable
 from rung.cli.run import print_json
 from rung.facade import Rung
 
 
 async def show_answer(
-    messages: Sequence[Message], options: dict[str, Any], *, as_json: bool
+    messages: Sequence[Message], options: dict[str, Any], *, as_json: bool, is_streamed: bool
 ) -> None:
-    """Stream the answer to stdout; what it took goes to stderr."""
+    """Stream the answer to stdout; what it took goes to stderr.
+
+    An object is printed when it is whole; with `is_streamed` it can be seen growing, on a terminal
+    in place, else as lines of JSON of which the last has the completion.
+    """
+    has_schema = options["schema"] is not None
+    as_lines = is_streamed and (as_json or (has_schema and not sys.stdout.isatty()))
+    if as_lines:
+        shown = nullcontext(print_line)
+    elif has_schema:
+        shown = growing_object() if is_streamed and not as_json else nullcontext(_show_nothing)
+    else:
+        shown = nullcontext(_show_nothing if as_json else _show_text)
     completion: Completion | None = None
     async with Rung() as rung, aclosing(rung.stream(messages, **options)) as chunks:
-        async for chunk in chunks:
-            completion = chunk.completion or completion
-            if not as_json and options["schema"] is None:
-                echo_answer(chunk.text, nl=False)
-    if completion is None:
+        with shown as show:
+            async for chunk in chunks:
+                completion = chunk.completion or completion
+                show(chunk)
+    if completion is None or as_lines:
         return
     if as_json:
         print_json(completion)
         return
-    if options["schema"] is not None:
+    if has_schema:
         print_json(completion.parsed)
     elif not completion.text.endswith("\n"):
         click.echo()
     _show_facts(completion)
+
+
+def _show_text(chunk: Chunk) -> None:
+    echo_answer(chunk.text, nl=False)
+
+
+def _show_nothing(chunk: Chunk) -> None:
+    pass
 
 
 def _show_facts(completion: Completion) -> None:

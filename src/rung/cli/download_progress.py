@@ -31,12 +31,24 @@ class DownloadBar:
             disable=is_quiet,
         )
         self._lines: dict[str, TaskID] = {}
+        self._looking: TaskID | None = None
+
+    def look(self, name: str) -> None:
+        """Nothing is known of the download yet: a hub is asked, or a file is read."""
+        if not self._lines:
+            self._bar.start()
+            title = f"looking at {escape(printable(name))}"
+            self._looking = self._bar.add_task(title, total=None, amount="")
 
     def show(self, job: Job) -> None:
         """The job as it is now."""
         if job.state != "running":
             return
+        if self._looking is not None:
+            self._bar.remove_task(self._looking)
+            self._looking = None
         if job.phase not in self._lines:
+            self._bar.start()  # not before: a bar without a line leaves an empty one behind
             title = f"{job.phase} {escape(printable(job.model))}"
             self._lines[job.phase] = self._bar.add_task(title, total=job.total_bytes, amount="")
         self._bar.update(
@@ -47,7 +59,6 @@ class DownloadBar:
         )
 
     def __enter__(self) -> DownloadBar:
-        self._bar.start()
         return self
 
     def __exit__(
@@ -56,7 +67,8 @@ class DownloadBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._lines or self._looking is not None:
+            self._bar.stop()
 
 
 def paused_text(job: Job) -> str:
@@ -75,7 +87,8 @@ def row(job: Job) -> tuple[str, ...]:
     rate = f"{size(round(job.bytes_per_s))}/s" if job.bytes_per_s else "–"
     left = duration(job.eta_s) if job.eta_s is not None else "–"
     done, total = size(job.done_bytes), size(job.total_bytes)
-    return (job.id, job.model, job.state, done, total, share, rate, left)
+    state = "retrying" if job.problem else job.state
+    return (job.id, job.model, state, done, total, share, rate, left)
 
 
 def jobs_table(jobs: Iterable[Job]) -> Table:
@@ -99,6 +112,8 @@ def duration(seconds: float) -> str:
 
 def _amount(job: Job) -> str:
     total = f" of {size(job.total_bytes)}" if job.total_bytes else ""
+    if job.problem:
+        return f"{size(job.done_bytes)}{total} · {escape(printable(job.problem))}"
     rate = f" · {size(round(job.bytes_per_s))}/s" if job.bytes_per_s else ""
     left = f" · {duration(job.eta_s)} left" if job.eta_s else ""
     return f"{size(job.done_bytes)}{total}{rate}{left}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _REFRESH_S = 0.5
 
 
-@click.command()
+@click.command(short_help="Fetch a model, verify it, and put it into the store.")
 @click.argument("source")
 @click.option("--id", "model_id", metavar="NAME", help="The name to keep it under.")
 @click.option("--verify", is_flag=True, help="Read all of a model that is there already.")
@@ -36,6 +36,7 @@ def pull(source: str, model_id: str | None, verify: bool, as_json: bool, quiet: 
     What is there and whole is not fetched again; what is gone or damaged is. Ctrl-C pauses, and
     the same command goes on from the bytes that have come, even after a crash or a reboot.
     """
+    from rung.cli.printable import say
     from rung.cli.run import print_json, run
     from rung.models.downloads.job import shown
 
@@ -43,13 +44,15 @@ def pull(source: str, model_id: str | None, verify: bool, as_json: bool, quiet: 
     if as_json:
         print_json(shown(job))
     else:
-        click.echo(f"{job.model}  {job.path}".rstrip())
+        say(f"{job.model}  {job.path}".rstrip())
 
 
-@click.command("downloads")
+@click.command("downloads", short_help="List downloads, those under way first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.option("--watch", is_flag=True, help="Go on showing them until none runs.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
+)
 def downloads(as_json: bool, watch: bool, limit: int) -> None:
     """List downloads: those under way, paused, interrupted or failed, then the older ones."""
     from rung.cli.run import print_json, run
@@ -63,14 +66,14 @@ def downloads(as_json: bool, watch: bool, limit: int) -> None:
         _print(run(_listed(limit)))
 
 
-@click.command()
+@click.command(short_help="Pause a download.")
 @click.argument("job")
 def pause(job: str) -> None:
     """Pause JOB (its id, or its model), whichever process runs it. Nothing is lost."""
     _end_with("paused", job, lambda downloads: downloads.pause(job))
 
 
-@click.command()
+@click.command(short_help="Go on with a download.")
 @click.argument("job")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def resume(job: str, quiet: bool) -> None:
@@ -81,14 +84,14 @@ def resume(job: str, quiet: bool) -> None:
     click.echo(f"{done.model}  {done.path}".rstrip())
 
 
-@click.command()
+@click.command(short_help="Stop a download and delete what has come.")
 @click.argument("job")
 def cancel(job: str) -> None:
     """Stop JOB (its id, or its model), whichever process runs it, and delete what has come."""
     _end_with("cancelled", job, lambda downloads: downloads.cancel(job))
 
 
-@click.command()
+@click.command(short_help="Compare stored files with their SHA-256.")
 @click.argument("model_id", required=False)
 def verify(model_id: str | None) -> None:
     """Read MODEL_ID's file, or those of all models, and compare their SHA-256.
@@ -126,8 +129,10 @@ async def _with_progress(
     async with _opened(name) as downloads:
         try:
             with DownloadBar(is_quiet=is_quiet) as bar:
+                looking = asyncio.get_running_loop().call_later(_REFRESH_S, bar.look, name)
 
                 def show(job: Job) -> None:
+                    looking.cancel()
                     last[:] = [job]
                     bar.show(job)
 
@@ -203,12 +208,13 @@ def _print(jobs: list[Job]) -> None:
         click.echo("no downloads; fetch a model with: rung models pull SOURCE")
         return
     from rung.cli.download_progress import COLUMNS, row
+    from rung.cli.printable import say
     from rung.cli.table import print_table
 
     print_table(COLUMNS, [row(job) for job in jobs])
     for job in jobs:
         if job.error:
-            click.echo(f"{job.id}: {job.error}", err=True)
+            say(f"{job.id}: {job.error}", err=True)
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ def command(context: click.Context, as_json: bool) -> None:
         raise click.UsageError("put --json after the command", context)
 
 
-@command.command("list")
+@command.command("list", short_help="Show every engine (as without a command).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def list_(as_json: bool) -> None:
     """Show every engine: whether it is there, its version, what it has and can do."""
@@ -44,6 +44,7 @@ def _show(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
+    from rung.cli.printable import say
     from rung.cli.table import number, print_table
 
     has_tunnel = any(row.tunnel for row in rows)
@@ -64,11 +65,21 @@ def _show(as_json: bool) -> None:
                 " ".join(row.can),
                 *((row.tunnel or "–",) if has_tunnel else ()),
                 number(row.latency_ms),
-                row.error or "ready",
+                _state(row.error),
             )
             for row in rows
         ],
+        spare=("ms>", "version", "kind", "can"),
+        folds=("can",),
     )
+    for row in rows:
+        if row.error:
+            say(f"{row.engine}: {row.error}")
+
+
+def _state(error: str | None) -> str:
+    """`ready`, or the first word or two of what is wrong; the whole stands below the table."""
+    return error.partition(":")[0] if error else "ready"
 
 
 async def _rows() -> list[EngineRow]:

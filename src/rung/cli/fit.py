@@ -29,7 +29,9 @@ _ROOMS = {
 
 @click.command("fit", short_help="Say whether MODEL fits into memory.")
 @click.argument("model")
-@click.option("--ctx", type=click.IntRange(1), help="Context window of one slot, in tokens.")
+@click.option(
+    "--ctx", type=click.IntRange(1, 1 << 31), help="Context window of one slot, in tokens."
+)
 @click.option("--slots", type=click.IntRange(1, 64), help="Answers at a time.")
 @click.option("--kv", type=click.Choice(KV_TYPES), help="Type of the KV cache.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -48,8 +50,9 @@ def command(model: str, ctx: int | None, slots: int | None, kv: str | None, as_j
         print_json(report)
     else:
         _show(report)
-        if ctx and ctx > (report.options.context_tokens or 0):
-            click.echo(f"No more than it was trained on is given: {ctx:,} tokens were asked for.")
+        given = report.options.context_tokens or 0
+        if ctx and ctx > given:
+            click.echo(f"Its window ends at {given:,} tokens, so {ctx:,} cannot be had.")
     sys.exit(0 if report.fit in ("fits", "tight") else 1)
 
 
@@ -65,9 +68,10 @@ async def _report(model: str, options: LoadOptions) -> FitReport:
 
 
 def _show(report: FitReport) -> None:
+    from rung.cli.printable import say
     from rung.cli.table import print_table
 
-    click.echo(f"{report.model} with {described(report.options)}")
+    say(f"{report.model} with {described(report.options)}")
     click.echo()
     print_table(["", "bytes>", ""], _budget_lines(report))
     click.echo()

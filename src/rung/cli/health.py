@@ -46,8 +46,10 @@ def _show(report: dict[str, dict[str, Any]]) -> None:
         click.echo(f"{mark} {click.style(part, bold=True):<8} {item['mode']}")
         for name, detail in item["details"].items():
             if isinstance(detail, dict):
-                levels = _levels(cast("dict[str, dict[str, Any]]", detail))
-                click.echo(f"    {name:<12} {printable(levels)}")
+                levels = cast("dict[str, dict[str, Any]]", detail)
+                click.echo(f"    {name:<12} {_levels(levels)}")
+                for trouble in _troubles(levels):
+                    click.echo(f"    {'':<12} {printable(trouble)}")
             elif detail not in (None, ""):
                 text = f"{detail:.1f}" if isinstance(detail, float) else printable(str(detail))
                 is_loss = name == "lost_rows" and detail
@@ -58,11 +60,18 @@ def _levels(levels: dict[str, dict[str, Any]]) -> str:
     parts: list[str] = []
     for name, level in levels.items():
         if level["ok"] is None:
-            if level["error"]:
-                parts.append(f"– {name} ({level['error']})")
             continue
-        # A model that is not loaded is no fault: it is loaded when it is first asked.
-        mark = "✓" if level["ok"] else "–" if name == "loaded" else "✗"
+        if name == "loaded" and not level["ok"]:
+            # No fault: it is loaded when it is first asked.
+            parts.append("– not loaded")
+            continue
+        mark = "✓" if level["ok"] else "✗"
         took = f" {level['latency_ms']:.0f} ms" if level["latency_ms"] is not None else ""
-        parts.append(f"{mark} {name}{took}" + (f" ({level['error']})" if level["error"] else ""))
-    return "  ".join(parts)
+        parts.append(f"{mark} {name}{took}")
+    return "  ".join(parts) or "–"
+
+
+def _troubles(levels: dict[str, dict[str, Any]]) -> list[str]:
+    """What is wrong, each once: an engine that cannot be reached lists nothing for that reason."""
+    errors = [level["error"] for name, level in levels.items() if name != "loaded"]
+    return list(dict.fromkeys(error for error in errors if error))

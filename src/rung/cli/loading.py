@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TRIAL_TOKENS = 16
 
 
-@click.command()
+@click.command(short_help="Load MODEL into its engine's memory.")
 @click.argument("model")
 @click.option("--ctx", type=click.IntRange(256, 1_048_576), help="Context window, in tokens.")
 @click.option("--slots", type=click.IntRange(1, 64), help="Answers at a time.")
@@ -43,7 +43,7 @@ def load(
         print_json(report)
 
 
-@click.command()
+@click.command(short_help="Take MODEL out of its engine's memory.")
 @click.argument("model")
 def unload(model: str) -> None:
     """Take MODEL out of its engine's memory, whoever loaded it there."""
@@ -52,10 +52,11 @@ def unload(model: str) -> None:
     click.echo(f"unloaded {model}" if run(_unload(model)) else f"{model} was not loaded")
 
 
-@click.command()
+@click.command(short_help="List the models that are in memory.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def ps(as_json: bool) -> None:
     """List the models in the memory of all engines that outlive a command."""
+    from rung.cli.printable import say
     from rung.cli.run import print_json, run
 
     rows, failures = run(_survey())
@@ -67,13 +68,14 @@ def ps(as_json: bool) -> None:
     else:
         click.echo("no model is loaded; an embedded one is loaded by the command that uses it")
     for name, failure in failures.items():
-        click.echo(f"{name} did not say what it has loaded: {failure.message}", err=True)
+        say(f"{name} did not say what it has loaded: {failure.message}", err=True)
 
 
 COMMANDS = (load, unload, ps)
 
 
 async def _load(name: str, options: LoadOptions, *, keeps: bool, is_quiet: bool) -> dict[str, Any]:
+    from rung.cli.printable import say
     from rung.facade import Rung
 
     async with Rung() as rung:
@@ -83,7 +85,7 @@ async def _load(name: str, options: LoadOptions, *, keeps: bool, is_quiet: bool)
         if model.engine.kind == "embedded":
             report |= await _try_out(rung, model)
         if not is_quiet:
-            click.echo(_in_words(report))
+            say(_in_words(report))
         if model.engine.kind == "embedded":
             await _end_trial(rung, model, keeps=keeps)
         return report
@@ -173,14 +175,16 @@ def _in_words(report: dict[str, Any]) -> str:
         "tokens_per_s": lambda value: f"{value:.0f} tokens/s",
     }
     known = [say(report[name]) for name, say in shown.items() if report.get(name) is not None]
-    return f"{report['model']}: {', '.join(known) or 'loaded'}"
+    if report.get("load_ms") is None:
+        known.insert(0, "loaded")
+    return f"{report['model']}: {', '.join(known)}"
 
 
 def _print_rows(rows: list[ModelStatus]) -> None:
     from rung.cli.table import number, print_table, size
 
     print_table(
-        ["model", "state", "memory>", "context>", "slots>", "pinned"],
+        ["model", "state", "memory>", "context>", "slots>", "pinned", "loaded by"],
         [
             (
                 f"{row.engine}/{row.model}",
@@ -189,7 +193,15 @@ def _print_rows(rows: list[ModelStatus]) -> None:
                 number(row.context_tokens),
                 number(row.slots),
                 "yes" if row.is_pinned else "–",
+                _loaded_by(row),
             )
             for row in rows
         ],
     )
+
+
+def _loaded_by(row: ModelStatus) -> str:
+    """Who may unload it to make room: the next command, another process of Rung's, or not Rung."""
+    if row.claimed_by is not None:
+        return f"Rung, process {row.claimed_by}"
+    return "Rung" if row.is_ours else "another program"

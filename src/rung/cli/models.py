@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """List, fit, pull and remove models."""
+    """List, fetch, fit, load and remove models."""
 
 
 for _command in (*downloads.COMMANDS, fit.command, *loading.COMMANDS):
@@ -44,9 +44,11 @@ def list_(engine: str | None, loaded: bool, show_all: bool, as_json: bool) -> No
         print_json(rows)
         return
     shown = [row for row in rows if show_all or engine or row.is_used]
+    from rung.cli.printable import say
+
     _print_rows(shown)
     for line in _notes(shown, rows, {} if loaded else failures):
-        click.echo(line)
+        say(line)
 
 
 @command.command(short_help="Show all that is known of MODEL.")
@@ -54,6 +56,7 @@ def list_(engine: str | None, loaded: bool, show_all: bool, as_json: bool) -> No
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(model: str, as_json: bool) -> None:
     """Show all that is known of MODEL, and where each fact comes from."""
+    from rung.cli.printable import say
     from rung.cli.run import print_json, run
     from rung.cli.table import print_table
 
@@ -62,7 +65,7 @@ def show(model: str, as_json: bool) -> None:
         print_json(facts)
         return
     row = facts.row
-    click.echo(f"{row.model}: {row.state}, tier {row.tier or '–'}, {_price(row)}, fit: {row.fit}")
+    say(f"{row.model}: {row.state}, tier {row.tier or '–'}, {_price(row)}, fit: {row.fit}")
     click.echo()
     print_table(["fact", "value", "source"], [(f.name, _value(f), f.source) for f in facts.facts])
 

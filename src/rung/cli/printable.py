@@ -24,6 +24,13 @@ def printable(text: str) -> str:
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", _SEQUENCES.sub("", text)))
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """A line that quotes an engine or a file: printable, on stdout or stderr."""
+    import click
+
+    click.echo(printable(text), err=err)
+
+
 def echo_answer(text: str, *, nl: bool = True) -> None:
     """An answer on stdout: printable on a terminal, as it came to everything else."""
     import click

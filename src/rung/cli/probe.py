@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 _MARKS = {True: "yes", False: "no", None: "–"}
 
 
-@click.command(epilog="Exit status: 0 when every model that was probed answered, else 1.")
+@click.command(
+    short_help="Find out by tiny requests what models can do.",
+    epilog="Exit status: 0 when every model that was probed answered, else 1.",
+)
 @click.argument("names", nargs=-1, metavar="[ENGINE[/MODEL]]...")
 @click.option("--load", "--all", "loads", is_flag=True, help="Also models that must be loaded.")
 @click.option("--paid", is_flag=True, help="Also models that cost money; asks first.")

@@ -14,21 +14,28 @@ from rung.cli.printable import printable
 # Wider than any row: what goes into a file or a pipe is one line a row, never folded or cut.
 _UNBOUNDED = 1_000_000
 _GAP = 2
+# As narrow as a column that may be folded gets before others are left out.
+_FOLDED = 24
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, spare: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    spare: Sequence[str] = (),
+    folds: Sequence[str] = (),
 ) -> None:
     """A plain table; a column whose name ends in `>` is right-aligned.
 
     Cells are text, not markup, each on one line. Where a terminal is too narrow, the columns that
-    are `spare` are left out, the first of them first; then long cells are folded.
+    are `spare` are left out, the first of them first; then long cells are folded. Those of a column
+    that `folds` are folded before any is left out.
     """
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _UNBOUNDED
     cells = [[" ".join(printable(cell).split()) for cell in row] for row in rows]
-    kept = columns_that_fit(columns, cells, console.width, spare)
+    kept = columns_that_fit(columns, cells, console.width, spare, folds)
     table = Table(box=None, pad_edge=False)
     for at in kept:
         is_right = columns[at].endswith(">")
@@ -41,13 +48,20 @@ def print_table(
 
 
 def columns_that_fit(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, spare: Sequence[str]
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    spare: Sequence[str],
+    folds: Sequence[str] = (),
 ) -> list[int]:
     """Which columns to show in `width` cells, leaving out of the `spare` ones as few as needed."""
     widths = [
         max(cell_len(text) for text in (name.rstrip(">"), *(row[at] for row in rows)))
         for at, name in enumerate(columns)
     ]
+    for name in folds:
+        at = columns.index(name)
+        widths[at] = min(widths[at], _FOLDED)
     kept = list(range(len(columns)))
     for name in spare:
         if sum(widths[at] + _GAP for at in kept) - _GAP <= width:
