@@ -240,3 +240,15 @@ def names_of(section: type[Section]) -> Iterator[str]:
 def test_every_setting_is_in_the_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert set(names_of(Settings)) - set(re.findall(r"\w+", page)) == set()
+
+
+def test_a_model_of_ollama_without_a_tag_is_its_latest(project: Path) -> None:
+    text = '[engines.box]\nkind = "ollama"\nbase_url = "http://10.0.0.2:11434"\n'
+    text += '[models."box/qwen3"]\npinned = true\n[models."box/qwen3:8b"]\ntier = "local_fast"\n'
+    text += '[models."lmstudio/acme/tiny"]\ntier = "local_fast"\n'
+    write(user_file(project), text)
+    loaded = load()
+    assert set(loaded.settings.models) == {"box/qwen3:latest", "box/qwen3:8b", "lmstudio/acme/tiny"}
+    assert loaded.settings.models["box/qwen3:latest"].pinned
+    origins = {key: origin for key, _, origin in loaded.entries()}
+    assert origins['models."box/qwen3:latest".pinned'] == str(user_file(project))

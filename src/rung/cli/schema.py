@@ -21,7 +21,7 @@ def command() -> None:
     """Audit, compile and check JSON Schemas and pydantic models."""
 
 
-@command.command()
+@command.command(short_help="Find schemas; say what each engine will not enforce.")
 @click.argument("names", metavar="[PATH|MODULE]...", nargs=-1)
 @click.option("--engine", "engines", multiple=True, metavar="T", help="Only this kind of engine.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table")
@@ -122,7 +122,7 @@ def _print_table(report: Report) -> None:
     click.echo(f"{report.schemas} schemas in {report.files} files: {counts}", err=True)
 
 
-@command.command("compile")
+@command.command("compile", short_help="Print what an engine gets in place of a schema.")
 @click.argument("file")
 @click.option("--target", default="generic", show_default=True, help="The kind of engine.")
 @click.option("--budget", type=click.IntRange(min=1), help="Tokens that an answer must fit.")
@@ -152,7 +152,7 @@ def compile_(file: str, target: str, budget: int | None, as_json: bool) -> None:
         click.echo(f"relaxed: {_plain(relaxed)}", err=True)
 
 
-@command.command()
+@command.command(short_help="Say whether an instance is valid, and why not.")
 @click.argument("file")
 @click.argument("instance")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as one object.")

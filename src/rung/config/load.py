@@ -21,7 +21,7 @@ from rung.config.schema import (
     shown,
 )
 from rung.config.section import Section, field_types
-from rung.config.settings import EngineSettings, Secret, Settings
+from rung.config.settings import EngineSettings, ModelSettings, Secret, Settings
 from rung.errors import ConfigError
 
 LOCAL_ONLY = ("local_only",)
@@ -183,7 +183,31 @@ def _with_defaults(settings: Settings, found: dict[Key, Value]) -> Settings:
     hub = settings.hub
     if not hub.token:
         hub = hub.replaced(token=Secret(environment().get(hub.token_env, "")))
-    return settings.replaced(data_dir=data_dir, models_dir=models_dir, engines=engines, hub=hub)
+    return settings.replaced(
+        data_dir=data_dir,
+        models_dir=models_dir,
+        engines=engines,
+        models=_whole_names(settings.models, engines, found),
+        hub=hub,
+    )
+
+
+def _whole_names(
+    models: Mapping[str, ModelSettings],
+    engines: Mapping[str, EngineSettings],
+    found: dict[Key, Value],
+) -> dict[str, ModelSettings]:
+    """The models by the names that their engines list: to Ollama, `qwen3` is `qwen3:latest`."""
+    whole: dict[str, ModelSettings] = {}
+    for name, settings in models.items():
+        engine, _, model = name.partition("/")
+        kind = engines[engine].kind if engine in engines else engine
+        is_short = kind == "ollama" and model and ":" not in model.rpartition("/")[2]
+        whole[f"{name}:latest" if is_short else name] = settings
+        if is_short:
+            for key in [key for key in found if key[:2] == ("models", name)]:
+                found[("models", f"{name}:latest", *key[2:])] = found[key]
+    return whole
 
 
 def _completed_engine(name: str, engine: EngineSettings, found: dict[Key, Value]) -> EngineSettings:
