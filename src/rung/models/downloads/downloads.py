@@ -82,10 +82,6 @@ class Downloads:
         """Go on with a job, and return it done. Raises as `pull` does."""
         return await self._run(self._unfinished(name), on_update or _ignore)
 
-    def resume_behind(self, name: str) -> Job:
-        """As `resume`, in the background of this process."""
-        return self._begin(self._unfinished(name))
-
     async def pause(self, name: str) -> Job:
         """Stop a job, whoever runs it, and keep what has come. Raises ModelError."""
         job = self._unfinished(name)
