@@ -18,6 +18,7 @@ PaidPolicy = Literal["ask", "allow", "deny"]
 StoreContent = Literal["off", "hash", "truncated", "full"]
 SandboxKind = Literal["auto", "bubblewrap", "landlock"]
 AtEnd = Literal["review", "skip"]
+LearningMode = Literal["off", "advise", "on"]
 NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -123,11 +124,53 @@ class EscalationSettings(Section):
     """Limits of every task, whatever its type."""
 
     paid: PaidPolicy = "ask"
+    paid_tiers: Mapping[str, PaidPolicy] = NONE  # by tier, where another answer than `paid` holds
+    warn_usd: float = ranged(default=0.1, low=0, high=1_000_000)  # warn before a call this dear
     task_budget_usd: float = ranged(default=1.0, low=0, high=1_000_000)
     task_timeout_s: float = ranged(default=1800.0, low=1, high=604_800)
+    task_tokens: int | None = ranged(default=None, low=1, high=1_000_000_000)  # in and out
+    parallel_local: int = ranged(default=1, low=1, high=8)  # free rungs that are tried at once
     max_answer_tokens: int = ranged(default=1024, low=16, high=1_000_000)
     retry_temperature: float = ranged(default=0.7, low=0, high=2)
     checker_confidence: float = ranged(default=0.8, low=0, high=1)
+
+
+class LimitSettings(Section):
+    """What may be used in a day or a month; unset is no limit. Days and months are local time."""
+
+    day_usd: float | None = ranged(default=None, low=0, high=1_000_000)
+    month_usd: float | None = ranged(default=None, low=0, high=10_000_000)
+    day_tokens: int | None = ranged(default=None, low=0, high=10**12)
+    day_seconds: float | None = ranged(default=None, low=0, high=10_000_000)
+    day_attempts: int | None = ranged(default=None, low=0, high=1_000_000)
+
+
+class BudgetSettings(Section):
+    """Limits over all tasks; `types` and `apps` for one task type and one application."""
+
+    day_usd: float | None = ranged(default=None, low=0, high=1_000_000)
+    month_usd: float | None = ranged(default=None, low=0, high=10_000_000)
+    day_tokens: int | None = ranged(default=None, low=0, high=10**12)
+    day_seconds: float | None = ranged(default=None, low=0, high=10_000_000)
+    day_attempts: int | None = ranged(default=None, low=0, high=1_000_000)
+    types: Mapping[str, LimitSettings] = NONE
+    apps: Mapping[str, LimitSettings] = NONE
+
+
+class LearningSettings(Section):
+    """What outcomes may change, and what right and wrong answers are worth to this user."""
+
+    mode: LearningMode = "advise"
+    value_usd: float = ranged(default=0.0, low=0, high=1_000_000)  # of a right answer
+    cost_of_wrong_usd: float = ranged(default=6.0, low=0, high=1_000_000)  # accepted, but wrong
+    cost_of_review_usd: float = ranged(default=2.0, low=0, high=1_000_000)  # handed to a person
+    usd_per_hour: float = ranged(default=0.0, low=0, high=100_000)  # of waiting
+    prior_tasks: float = ranged(default=4.0, low=0.1, high=1000)  # weight of the matrix's order
+    forget: float = ranged(default=0.995, low=0.5, high=1)  # weight of the past at each outcome
+    explore: bool = True  # never for critical tasks
+    audit_rate: float = ranged(default=0.03, low=0, high=1)  # of accepted work, for a person
+    shadow_rate: float = ranged(default=0.0, low=0, high=1)  # of accepted work, for another model
+    shadow_model: str = ""
 
 
 class MatrixRow(Section):
@@ -159,4 +202,6 @@ class Settings(Section):
     ledger: LedgerSettings = LedgerSettings()
     sandbox: SandboxSettings = SandboxSettings()
     escalation: EscalationSettings = EscalationSettings()
+    budget: BudgetSettings = BudgetSettings()
+    learning: LearningSettings = LearningSettings()
     matrix: Mapping[str, MatrixRow] = NONE

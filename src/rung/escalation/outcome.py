@@ -9,7 +9,7 @@ from rung.escalation.attempt import Finished
 from rung.escalation.plan import Plan
 from rung.escalation.task import Outcome, Status
 
-Ending = Literal["passed", "unchecked", "top", "attempts", "deadline"]
+Ending = Literal["passed", "unchecked", "top", "attempts", "not_worth_it", "deadline"]
 
 
 def outcome_of(
@@ -86,6 +86,7 @@ def reason_of(plan: Plan, finished: Sequence[Finished], ending: Ending, status: 
         "deadline": "the task's time was over",
         "attempts": f"no more than {len(finished)} attempts are allowed",
         "top": "no rung is left",
+        "not_worth_it": "another rung would cost more than it is worth",
     }
     evidence = last.evidence.strip() if last else ""
     what = f": {_first_line(evidence)}" if evidence else ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rung.escalation.task import AttemptResult as Result
 from rung.validation.verdict import Verdict
-
-Result = Literal["passed", "failed", "unchecked", "no_answer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,11 @@ class Next:
 class Stop:
     """No further attempt, and why."""
 
-    why: Literal["passed", "unchecked", "top", "attempts"]
+    why: Literal["passed", "unchecked", "top", "attempts", "not_worth_it"]
+
+
+# How a task's rungs are ordered: the chain as it is (`next_step`), or as outcomes have taught.
+Order = Callable[[Sequence[Tried], Limits], Next | Stop]
 
 
 def result_of(verdicts: Sequence[Verdict]) -> Result:

@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from rung.chat import JsonObject
+from rung.chat import JsonObject, Locality
 from rung.errors import UsageError
 from rung.validation.verdict import Verdict
 
 TaskType = Literal["quick_edit", "standard", "architecture", "critical"]
 TASK_TYPES: tuple[TaskType, ...] = ("quick_edit", "standard", "architecture", "critical")
+AttemptResult = Literal["passed", "failed", "unchecked", "no_answer"]
 Status = Literal["verified", "unverified", "needs_review", "skipped", "failed"]
 
 
@@ -70,7 +71,11 @@ class Classification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker call with its verdicts. `error` is set where no answer could be checked."""
+    """One worker call with its verdicts. `error` is set where no answer could be checked.
+
+    `result` is what the verdicts amount to. `failed_rungs` counts the distinct models that had
+    failed at the task before; `try_on_rung` is 1 for a model's first attempt at it.
+    """
 
     n: int
     model: str
@@ -86,6 +91,11 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     tokens_out: int | None = None
     cost_usd: float | None = None
     seconds: float = 0.0
+    locality: Locality | None = None
+    checker: str | None = None
+    result: AttemptResult | None = None
+    failed_rungs: int = 0
+    try_on_rung: int = 1
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

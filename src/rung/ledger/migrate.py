@@ -11,7 +11,7 @@ from sqlalchemy.schema import CreateSchema
 from rung.errors import LedgerError
 from rung.ledger.tables import SCHEMA
 
-HEAD = "0002"
+HEAD = "0003"
 VERSION_TABLE = "rung_revision"
 
 _versions = Table(VERSION_TABLE, MetaData(schema=SCHEMA), Column("version_num", Text))

@@ -18,6 +18,10 @@ CallStatus = Literal["ok", "error"]
 ReviewState = Literal["open", "approved", "rejected", "skipped"]
 DownloadState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 Decision = Literal["approved", "rejected", "skipped"]
+ReviewKind = Literal["work", "approval", "audit"]
+LabelSource = Literal["person", "audit", "ci", "revert", "shadow"]
+ReservationState = Literal["open", "settled", "released", "expired"]
+SuggestionState = Literal["open", "applied", "reverted"]
 
 
 def now() -> datetime:
@@ -61,7 +65,11 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at a task (`attempt`): the fields of the public attempt JSON."""
+    """One attempt at a task (`attempt`): the fields of the public attempt JSON, and the type.
+
+    `result` is what its verdicts amount to; `failed_rungs` counts the distinct models that had
+    failed at the task before, `try_on_rung` is 1 for a model's first attempt.
+    """
 
     task_id: str
     n: int
@@ -78,6 +86,12 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     tokens_out: int | None = None
     cost_usd: float | None = None
     seconds: float | None = None
+    task_type: str | None = None
+    locality: Locality | None = None
+    checker: str | None = None
+    result: str | None = None
+    failed_rungs: int | None = None
+    try_on_rung: int | None = None
     created_at: datetime = msgspec.field(default_factory=now)
     id: int | None = None
 
@@ -116,12 +130,18 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReviewItem(msgspec.Struct, frozen=True, kw_only=True):
-    """Work that waits for a person (`review_item`). `outcome` is the whole outcome, as given."""
+    """What waits for a person (`review_item`). `outcome` is the whole outcome, as given.
+
+    `kind` is `work` that no check could settle, a paid rung that wants `approval`, or an `audit`
+    of work that was accepted. `edited` holds the files as the person changed them, by path.
+    """
 
     task_id: str
     title: str
     reason: str
     outcome: JsonObject
+    kind: ReviewKind = "work"
+    edited: JsonObject | None = None
     state: ReviewState = "open"
     created_at: datetime = msgspec.field(default_factory=now)
     decided_at: datetime | None = None
@@ -172,5 +192,83 @@ class InstallRow(msgspec.Struct, frozen=True, kw_only=True):
     id: int | None = None
 
 
-Row = CallRow | AttemptRow | TaskRow | AuditRow | ReviewItem | DownloadRow | InstallRow
+class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What became known of an answer after it was given (`label`): the truth that learning uses.
+
+    `weight` is one over the share of answers that are looked at in this way.
+    """
+
+    task_id: str
+    attempt: int
+    source: LabelSource
+    verdict: Literal["right", "wrong"]
+    weight: float = 1.0
+    note: str = ""
+    at: datetime = msgspec.field(default_factory=now)
+    id: int | None = None
+
+
+class SuggestionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of the matrix that outcomes suggest (`suggestion`); `before` undoes it.
+
+    `subject` names the setting, as in `matrix.standard.chain`.
+    """
+
+    subject: str
+    before: JsonObject
+    after: JsonObject
+    reason: str
+    state: SuggestionState = "open"
+    created_at: datetime = msgspec.field(default_factory=now)
+    decided_at: datetime | None = None
+    id: int | None = None
+
+
+class BudgetRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scope has used in a period (`budget`), as in `day:2026-11-21|type:standard`.
+
+    Money is in nano-USD (1e-9 USD), whole numbers, so that sums are exact.
+    """
+
+    scope: str
+    spent_nano_usd: int = 0
+    reserved_nano_usd: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    attempts: int = 0
+    updated_at: datetime = msgspec.field(default_factory=now)
+    id: int | None = None
+
+
+class ReservationRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Money in flight (`reservation`): taken from its scopes before a paid call, settled after."""
+
+    reservation_id: str
+    task_id: str
+    scopes: list[str]
+    model: str
+    reserved_nano_usd: int
+    spent_nano_usd: int | None = None
+    state: ReservationState = "open"
+    owner_host: str
+    owner_pid: int
+    owner_since: datetime
+    created_at: datetime = msgspec.field(default_factory=now)
+    settled_at: datetime | None = None
+    id: int | None = None
+
+
+Row = (
+    CallRow
+    | AttemptRow
+    | TaskRow
+    | AuditRow
+    | ReviewItem
+    | DownloadRow
+    | InstallRow
+    | LabelRow
+    | SuggestionRow
+    | BudgetRow
+    | ReservationRow
+)
 Json = dict[str, Any] | list[Any]

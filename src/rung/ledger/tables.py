@@ -30,11 +30,15 @@ from sqlalchemy.types import JSON
 from rung.ledger.rows import (
     AttemptRow,
     AuditRow,
+    BudgetRow,
     CallRow,
     DownloadRow,
     InstallRow,
+    LabelRow,
+    ReservationRow,
     ReviewItem,
     Row,
+    SuggestionRow,
     TaskRow,
 )
 
@@ -131,6 +135,12 @@ attempt = Table(
     Column("cost_usd", Double),
     Column("seconds", Double),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("task_type", Text),
+    Column("locality", Text),
+    Column("checker", Text),
+    Column("result", Text),
+    Column("failed_rungs", BigInteger),
+    Column("try_on_rung", BigInteger),
     Index(None, "task_id", "n"),
 )
 
@@ -182,6 +192,8 @@ review_item = Table(
     Column("reason", Text, nullable=False),
     Column("outcome", JsonColumn, nullable=False),
     Column("note", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("edited", JsonColumn),
     Index(None, "state"),
 )
 
@@ -224,6 +236,68 @@ model_install = Table(
     Index(None, "place", unique=True),
 )
 
+label = Table(
+    "label",
+    metadata,
+    _id(),
+    Column("task_id", Text, nullable=False),
+    Column("attempt", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("weight", Double, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "task_id"),
+)
+
+suggestion = Table(
+    "suggestion",
+    metadata,
+    _id(),
+    Column("subject", Text, nullable=False),
+    Column("before", JsonColumn, nullable=False),
+    Column("after", JsonColumn, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
+    Index(None, "state"),
+)
+
+budget = Table(
+    "budget",
+    metadata,
+    _id(),
+    Column("scope", Text, nullable=False),
+    Column("spent_nano_usd", BigInteger, nullable=False),
+    Column("reserved_nano_usd", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index(None, "scope", unique=True),
+)
+
+reservation = Table(
+    "reservation",
+    metadata,
+    _id(),
+    Column("reservation_id", Text, nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("scopes", JsonColumn, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("reserved_nano_usd", BigInteger, nullable=False),
+    Column("spent_nano_usd", BigInteger),
+    Column("state", Text, nullable=False),
+    Column("owner_host", Text, nullable=False),
+    Column("owner_pid", BigInteger, nullable=False),
+    Column("owner_since", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    Index(None, "reservation_id", unique=True),
+    Index(None, "state"),
+)
+
 TABLE_OF: Mapping[type[Row], Table] = {
     CallRow: agent_run,
     AttemptRow: attempt,
@@ -232,6 +306,10 @@ TABLE_OF: Mapping[type[Row], Table] = {
     ReviewItem: review_item,
     DownloadRow: download_job,
     InstallRow: model_install,
+    LabelRow: label,
+    SuggestionRow: suggestion,
+    BudgetRow: budget,
+    ReservationRow: reservation,
 }
 
 # Tables that hold the newest state of something, by what tells its rows apart; a row replaces the
