@@ -105,24 +105,25 @@ async def test_with_the_ledger_off_there_are_none(tmp_path: Path) -> None:
 
 
 async def test_the_tables_of_the_first_revision_are_brought_to_this_one(place: Place) -> None:
-    from sqlalchemy import text
-
-    from rung.ledger.migrate import HEAD, VERSION_TABLE
-    from rung.ledger.tables import SCHEMA
+    from rung.ledger.encode import encode
+    from rung.ledger.migrate import HEAD, upgrade
+    from rung.ledger.tables import agent_run, review_item
 
     first = place.open()
-    first.record(call())
-    assert await first.flush()
     store = first._store
     assert store is not None
-    schema = "" if place.mode == "sqlite" else f"{SCHEMA}."
-    with store.write() as connection:
-        for table in ("download_job", "model_install"):
-            connection.execute(text(f"DROP TABLE {schema}{table}"))
-        connection.execute(text(f"UPDATE {schema}{VERSION_TABLE} SET version_num = '0001'"))
+    place.data_dir.mkdir(exist_ok=True)
+    with store._begin("FULL") as connection:
+        upgrade(connection, "0001")
+        connection.execute(agent_run.insert().values(encode(call()).values))
+        old = {"task_id": "t", "state": "open", "created_at": START, "title": "x", "reason": "y"}
+        connection.execute(review_item.insert().values(**old, outcome="{}", note=""))
+        connection.commit()
     await first.close()
     again = place.open()
     again.record(download())
     assert (len(await again.downloads()), len(await again.calls())) == (1, 1)
+    [item] = await again.reviews()
+    assert (item.kind, item.edited) == ("work", None)
     assert (await again.health()).revision == HEAD
     await again.close()

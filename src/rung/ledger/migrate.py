@@ -31,7 +31,7 @@ def stored_revision(connection: Connection) -> str | None:
         raise
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = HEAD) -> None:
     """Create or migrate the tables, inside the caller's write transaction: all of it or nothing.
 
     Several processes may do so at once: the first migrates, the others wait and find it done.
@@ -40,14 +40,14 @@ def upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         _lock_and_create_schema(connection)
     stored = stored_revision(connection)
-    if stored == HEAD:
+    if stored == revision:
         return
     if stored is not None and stored > HEAD:
         raise LedgerError(
             f"the ledger is at revision {stored} and this Rung knows {HEAD} only: upgrade Rung, "
             "or give it another database (RUNG_DATABASE_URL)"
         )
-    _run_alembic(connection)
+    _run_alembic(connection, revision)
 
 
 def _lock_and_create_schema(connection: Connection) -> None:
@@ -58,7 +58,7 @@ def _lock_and_create_schema(connection: Connection) -> None:
         connection.execute(CreateSchema(SCHEMA))
 
 
-def _run_alembic(connection: Connection) -> None:
+def _run_alembic(connection: Connection, revision: str) -> None:
     # Imported here: Alembic costs more than everything else that a start does.
     from alembic import command
     from alembic.config import Config
@@ -69,7 +69,7 @@ def _run_alembic(connection: Connection) -> None:
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.attributes["connection"] = connection
         try:
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
         except CommandError as error:
             raise LedgerError(f"the ledger's tables cannot be migrated: {error}") from error
 
