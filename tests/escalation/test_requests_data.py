@@ -1,0 +1,72 @@
+"""The labelled developer requests are well-formed, and their two parts are apart."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rung.escalation.task import TASK_TYPES
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "requests"
+FIELDS = {"id": str, "text": str, "paths": list, "type": str, "why": str, "hard": bool}
+
+
+def part(name: str) -> list[dict[str, Any]]:
+    lines = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def normal(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+DEVELOPMENT, FROZEN = part("development"), part("frozen")
+BOTH = DEVELOPMENT + FROZEN
+
+
+def test_every_row_has_the_fields_and_nothing_else() -> None:
+    for row in BOTH:
+        assert {name: type(value) for name, value in row.items()} == FIELDS, row["id"]
+        assert row["text"].strip()
+        assert row["why"].startswith("rule "), row["id"]
+        assert all(isinstance(path, str) and path.strip() for path in row["paths"]), row["id"]
+
+
+def test_every_type_is_one_that_rung_knows() -> None:
+    assert {row["type"] for row in BOTH} == set(TASK_TYPES)
+
+
+def test_the_rule_that_is_named_gives_the_type() -> None:
+    type_of_rule = {
+        "1": "quick_edit",
+        "2": "critical",
+        "3": "architecture",
+        "4": "quick_edit",
+        "5": "standard",
+    }
+    wrong = [row["id"] for row in BOTH if type_of_rule[row["why"][5]] != row["type"]]
+    assert wrong == []
+
+
+def test_ids_are_unique() -> None:
+    assert [key for key, count in Counter(row["id"] for row in BOTH).items() if count > 1] == []
+
+
+def test_no_text_is_in_the_set_twice_so_none_is_in_both_parts() -> None:
+    texts = Counter(normal(row["text"]) for row in BOTH)
+    assert [text for text, count in texts.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("rows", [DEVELOPMENT, FROZEN], ids=["development", "frozen"])
+def test_each_part_is_large_varied_and_hard_enough_to_measure_with(
+    rows: list[dict[str, Any]],
+) -> None:
+    shares = {name: count / len(rows) for name, count in Counter(r["type"] for r in rows).items()}
+    assert len(rows) >= 260
+    assert all(0.15 <= share <= 0.40 for share in shares.values()), shares
+    assert sum(row["hard"] for row in rows) / len(rows) >= 0.35
+    assert 0.25 <= sum(bool(row["paths"]) for row in rows) / len(rows) <= 0.45
