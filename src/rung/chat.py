@@ -155,13 +155,15 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of an answer. The last chunk of a stream, and only it, carries the `completion`.
 
-    With a schema, `partial` is all of the object or list that is certain so far. A repair may begin
-    it anew: the completion's `parsed` is what counts.
+    With a schema, `partial` is all of the object or list that is certain so far, and `step` names a
+    further call that begins, as in `repairs`. A step may begin the object anew: the completion's
+    `parsed` is what counts.
     """
 
     text: str = ""
     reasoning: str = ""
     partial: Any = None
+    step: str = ""
     completion: Completion | None = None
 
 

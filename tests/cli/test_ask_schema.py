@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.test_engines import at, configure, run
 from tests.command import RUNG
-from tests.fakes.server import MODEL, FakeServer
+from tests.fakes.server import MODEL, FakeServer, answer
 
 SCHEMA = {
     "type": "object",
@@ -62,6 +62,28 @@ async def test_a_repair_is_seen_as_a_new_beginning_and_said(tmp_path: Path) -> N
         ran = await run(tmp_path, *ASK, "--stream")
     last = lines(ran.out)[-1]["completion"]
     assert (last["parsed"], last["repairs"]) == (ADA, ["repair_turn"])
+
+
+async def test_an_answer_that_had_to_be_shorter_says_what_would_bring_all_of_it(
+    tmp_path: Path,
+) -> None:
+    cut = answer('{"name": "Ada Love', finish_reason="length")
+    async with FakeServer("openai", [cut, json.dumps(ADA)]) as server:
+        prepare(tmp_path, server)
+        ran = await run(tmp_path, *ASK)
+    assert ran.json == ADA
+    assert "raise --max-tokens" in ran.err
+    assert "asked_shorter" in ran.err
+
+
+async def test_what_is_thought_and_each_step_are_lines_of_their_own(tmp_path: Path) -> None:
+    wrong = answer('{"name": "Ada", "age": "old"}', reasoning="hm")
+    async with FakeServer("openai", [wrong, json.dumps(ADA)]) as server:
+        prepare(tmp_path, server)
+        ran = await run(tmp_path, *ASK, "--stream")
+    said = lines(ran.out)
+    assert {"reasoning": "hm"} in said
+    assert {"step": "repair_turn"} in said
 
 
 async def test_text_is_streamed_as_lines_where_json_is_asked_for(tmp_path: Path) -> None:

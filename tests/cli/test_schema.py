@@ -59,8 +59,43 @@ def test_an_audit_is_a_table_json_or_markdown(folder: Path) -> None:
     assert document.out.startswith("# Schema audit")
     [finding] = [f for f in found["findings"] if f["rule"] == "unbounded-string"]
     assert (finding["file"], finding["path"], finding["severity"]) == ("s.json", "s.a", "info")
+    assert (finding["scope"], finding["targets"], finding["others"]) == ("schema", [], 0)
     assert found["schemas"] == 1
     assert "llamacpp" in found["targets"]
+
+
+def test_a_report_says_what_its_scopes_mean(folder: Path) -> None:
+    age = {"type": "number", "minimum": 0.5, "maximum": 9000}
+    (folder / "s.json").write_text(json.dumps({"type": "object", "properties": {"age": age}}))
+    for form in ("table", "markdown"):
+        ran = rung("schema", "audit", "--engine", "llamacpp", "--format", form, cwd=folder)
+        assert "even in the form that Rung sends" in ran.out
+        assert "only if the schema is sent without Rung" in ran.out
+
+
+def test_what_is_excluded_cannot_fail_a_ci(folder: Path) -> None:
+    (folder / "broken.json").write_text("{")
+    plain = rung("schema", "audit", "--strict", "--engine", "llamacpp", cwd=folder)
+    excluding = ("--exclude", "broken.*", "--engine", "llamacpp")
+    ran = rung("schema", "audit", "--strict", *excluding, cwd=folder)
+    assert (plain.status, ran.status) == (1, 0)
+
+
+@pytest.mark.parametrize("form", ["table", "json", "markdown"])
+def test_a_name_that_no_text_can_hold_breaks_no_report(folder: Path, form: str) -> None:
+    (folder / "s.json").write_text(
+        '{"type": "object", "properties": {"\\ud800": {"type": "string"}}}'
+    )
+    ran = rung("schema", "audit", "--format", form, cwd=folder)
+    assert ran.status == 1  # it is no JSON that could be sent
+    assert "unbounded-string" in ran.out
+
+
+def test_a_model_in_place_of_a_schema_is_told_the_way(folder: Path) -> None:
+    (folder / "m.py").write_text("x = 1\n")
+    ran = rung("schema", "compile", "m.py", cwd=folder)
+    assert ran.status == 2
+    assert "model_json_schema" in ran.err
 
 
 def test_importing_says_that_it_runs_the_code(folder: Path) -> None:

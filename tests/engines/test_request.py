@@ -7,7 +7,7 @@ import pytest
 from rung.chat import Message, Tool, ToolCall
 from rung.config.settings import EngineKind
 from rung.engines.failure import Origin
-from rung.engines.profiles import PROFILES, profile_for
+from rung.engines.profiles import OPENAI_DIALECT, PROFILES, profile_for
 from rung.engines.request import build_body, encode_body, prompt_fields
 from rung.errors import EngineError
 from tests.engines.calls import ask
@@ -154,3 +154,25 @@ def test_a_lone_surrogate_is_a_bad_request() -> None:
     with pytest.raises(EngineError) as raised:
         encode_body(ask("\ud800"), dialect, origin)
     assert raised.value.kind == "bad_request"
+
+
+def test_every_kind_of_engine_is_sent_the_schema_that_it_enforces() -> None:
+    assert {kind: profile.dialect.schema_target for kind, profile in PROFILES.items()} == {
+        "lmstudio": "llamacpp",
+        "ollama": "llamacpp",
+        "vllm": "vllm",
+        "llamacpp": "llamacpp",
+        "openrouter": "openai",
+        "anthropic": "generic",  # its adapter has a body of its own, and the target "anthropic"
+        "openai": "generic",  # the many servers that imitate it
+    }
+    assert OPENAI_DIALECT.schema_target == "openai"
+
+
+@pytest.mark.parametrize("kind", list(PROFILES))
+def test_no_grammar_is_sent_which_an_engine_may_drop_without_a_word(kind: EngineKind) -> None:
+    # A `%llguidance` grammar that llama.cpp cannot compile lets any text through, with status 200.
+    assert "llguidance" not in str(body_for(kind, schema=SCHEMA))
+    assert (
+        not {"grammar", "json_schema", "structured_outputs"} & body_for(kind, schema=SCHEMA).keys()
+    )

@@ -26,7 +26,7 @@ _STOP = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 _NO_SAMPLING = re.compile(r"opus-4-[78]|(opus|sonnet|haiku|fable)-5")
 _NO_FORCED_TOOL = re.compile(r"(opus|sonnet|haiku)-5-5|fable-5-1")
 _ALWAYS_THINKS = re.compile(r"opus-5-5|fable-5")
-_REFUSED_KEYWORDS = {"minimum", "maximum", "minLength", "maxLength", "pattern", "maxItems", "$ref"}
+_REFUSED_KEYWORDS = {"minimum", "maximum", "minLength", "maxLength", "maxItems", "$ref"}
 
 
 def install(server: FakeServer) -> None:
@@ -228,6 +228,12 @@ def _schema_fault(body: Mapping[str, Any]) -> str | None:
 def _keyword_fault(schema: dict[str, Any]) -> str | None:
     if refused := _REFUSED_KEYWORDS & schema.keys():
         return f"output_config.format.schema: property '{min(refused)}' is not supported"
+    if "(?" in schema.get("pattern", "") or "\\b" in schema.get("pattern", ""):
+        return f"output_config.format.schema: pattern {schema['pattern']!r} is not supported"
+    if any(isinstance(value, dict | list) for value in schema.get("enum", [])):
+        return "output_config.format.schema: 'enum' has values that are not scalars"
+    if schema.get("minItems", 0) > 1:
+        return "output_config.format.schema: 'minItems' must be 0 or 1"
     if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
         return "output_config.format.schema: 'additionalProperties' must be explicitly false"
     inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", [])]

@@ -289,6 +289,7 @@ def _v0(model: Mapping[str, Any]) -> dict[str, Any]:
         "object": "model",
         "type": {"embedding": "embeddings"}.get(model["type"], model["type"]),
         "quantization": model["quantization"]["name"],
+        "compatibility_type": model["format"],
         "state": "loaded" if instances else "not-loaded",
         "max_context_length": model["max_context_length"],
     }

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import Any
 
 from hypothesis import strategies as st
+
+from rung.structured.formats import FORMATS
+from rung.structured.validate import is_valid_under
+
+# A class that leaves characters out is built one by one: of all of Unicode that takes minutes.
+ALPHABET = st.characters(max_codepoint=0x2FF)
 
 NAMES = ["name", "kind", "a/b~c", "ünïcode", "next"]
 PATTERNS = [
@@ -17,7 +24,7 @@ PATTERNS = [
     r"^\S+@\S+$",
     r"^(?!x).*$",
 ]
-FORMATS = ["date", "time", "date-time", "email", "uri", "uuid", "ipv4", "hostname", "of-my-own"]
+NAMED = ["date", "time", "date-time", "email", "uri", "uuid", "ipv4", "hostname", "of-my-own"]
 
 _small = st.integers(0, 6)
 
@@ -30,13 +37,20 @@ _strings = st.one_of(
     st.just({"type": "string"}),
     _bounded("minLength", "maxLength").map(lambda bounds: {"type": "string", **bounds}),
     st.sampled_from(PATTERNS).map(lambda pattern: {"type": "string", "pattern": pattern}),
-    st.sampled_from(FORMATS).map(lambda name: {"type": "string", "format": name}),
+    st.sampled_from(NAMED).map(lambda name: {"type": "string", "format": name}),
 )
 _numbers = st.one_of(
     st.sampled_from([{"type": "integer"}, {"type": "number"}, {"minimum": 3}]),
     _bounded("minimum", "maximum").map(lambda bounds: {"type": "integer", **bounds}),
     _bounded("minimum", "maximum").map(lambda bounds: {"type": "number", **bounds}),
     st.just({"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 1e20, "multipleOf": 5}),
+    st.sampled_from(
+        [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": 2.5, "multipleOf": 0.5},
+            {"type": "number", "multipleOf": 3, "minimum": -4},
+            {"type": "integer", "minimum": -3, "exclusiveMaximum": 400},
+        ]
+    ),
 )
 _leaves = st.one_of(
     _strings,
@@ -52,6 +66,7 @@ _leaves = st.one_of(
             {"$ref": "#/$defs/leaf"},
             {"$ref": "#/$defs/tree"},
             {"not": {"enum": ["no"]}},
+            {"type": "string", "nullable": True},
         ]
     ),
 )
@@ -77,7 +92,11 @@ def _objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]
                 {"maxProperties": 2},
                 {"patternProperties": {"^n": {"type": ["string", "object"]}}},
                 {"dependentRequired": {"name": ["kind"]}},
+                {"dependentSchemas": {"kind": {"required": ["next"], "maxProperties": 3}}},
                 {"propertyNames": {"maxLength": 4}},
+                {"propertyNames": {"pattern": "^[a-z]+$"}},
+                {"unevaluatedProperties": False},
+                {"unevaluatedProperties": {"type": "boolean"}},
             ]
         ),
     )
@@ -88,10 +107,19 @@ def _arrays(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
         lambda items, bounds, more: {"type": "array", "items": items, **bounds, **more},
         inner,
         _bounded("minItems", "maxItems"),
-        st.sampled_from([{}, {"uniqueItems": True}, {"contains": {"type": "string"}}]),
+        st.sampled_from(
+            [
+                {},
+                {"uniqueItems": True},
+                {"contains": {"type": "string"}},
+                {"contains": {"const": 1}, "minContains": 0, "maxContains": 1},
+            ]
+        ),
     )
-    tuples = st.lists(inner, min_size=1, max_size=3).map(
-        lambda prefix: {"type": "array", "prefixItems": prefix, "minItems": 1}
+    tuples = st.builds(
+        lambda prefix, rest: {"type": "array", "prefixItems": prefix, "minItems": 1, **rest},
+        st.lists(inner, min_size=1, max_size=3),
+        st.sampled_from([{}, {"items": False}, {"items": {}}, {"unevaluatedItems": False}]),
     )
     return st.one_of(lists, tuples)
 
@@ -103,6 +131,13 @@ def _combined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]
         st.builds(lambda a, b: {"allOf": [a], "anyOf": [b]}, inner, inner),
         st.builds(lambda a, b, c: {"if": a, "then": b, "else": c}, inner, inner, inner),
         st.builds(lambda a, b: {"allOf": [a, {"not": b}]}, inner, inner),
+        st.builds(lambda a, b: {"allOf": [a, b], "unevaluatedProperties": False}, inner, inner),
+        st.builds(
+            lambda a, b: {"allOf": [{"allOf": [a], "unevaluatedProperties": False}, b]},
+            inner,
+            inner,
+        ),
+        st.builds(lambda a, b: {"if": a, "then": False, "anyOf": [b, {"not": a}]}, inner, inner),
     )
 
 
@@ -128,6 +163,82 @@ json_values = st.recursive(
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
     ),
     max_leaves=10,
+)
+
+_scalars = st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab-é", max_size=4)
+_values = st.recursive(
+    _scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+def around(value: Any, depth: int = 2) -> st.SearchStrategy[Any]:
+    """Schemas that `value` is valid under, by how they are built."""
+    plain = [st.just({"enum": [value, "other"]}), st.just({"const": value}), st.just({})]
+    if isinstance(value, dict):
+        plain.append(_around_members(value, depth))
+    elif isinstance(value, list):
+        plain.append(_around_items(value, depth))
+    elif isinstance(value, str):
+        plain += [
+            st.just({"type": "string", "minLength": len(value), "maxLength": len(value)}),
+            st.just({"pattern": "^[-abé]{0,4}$"}),
+        ]
+    elif isinstance(value, int) and not isinstance(value, bool):
+        plain.append(st.just({"type": ["number"], "minimum": value, "exclusiveMaximum": value + 1}))
+    if depth == 0:
+        return st.one_of(plain)
+    inner = around(value, depth - 1)
+    return st.one_of(
+        *plain,
+        st.builds(lambda a, b: {"allOf": [a, b]}, inner, inner),
+        st.builds(lambda a, b: {"anyOf": [a, b]}, _leaves, inner),
+        st.builds(lambda a, b: {"if": a, "then": b, "else": False}, inner, inner),
+        st.builds(lambda a, b: {"if": {"not": a}, "then": False, "else": b}, inner, inner),
+        st.builds(lambda a: {"not": {"not": a}}, inner),
+        st.builds(lambda a: {"oneOf": [a, False]}, inner),
+    )
+
+
+def _around_members(value: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
+    members = {name: around(inner, max(depth - 1, 0)) for name, inner in value.items()}
+    count = len(value)
+    return st.builds(
+        lambda properties, more: {"properties": properties, "required": list(value), **more},
+        st.fixed_dictionaries(members),
+        st.sampled_from(
+            [
+                {"type": "object"},
+                {"additionalProperties": False, "minProperties": count, "maxProperties": count},
+                {"unevaluatedProperties": False},
+                {"dependentRequired": {"name": list(value)}},
+            ]
+        ),
+    )
+
+
+def _around_items(value: list[Any], depth: int) -> st.SearchStrategy[Any]:
+    items = st.tuples(*[around(item, max(depth - 1, 0)) for item in value]).map(list)
+    count = {"minItems": len(value), "maxItems": len(value)}
+    return st.one_of(
+        items.map(lambda prefix: {"type": "array", "prefixItems": prefix or [True], **count}),
+        items.map(lambda options: {"type": "array", "items": {"anyOf": options or [True]}}),
+    )
+
+
+# Schemas with a value that is valid under them.
+satisfied = _values.flatmap(
+    lambda value: st.builds(
+        lambda it, is_reference: (
+            ({"$ref": "#/$defs/it"} if is_reference else it) | {"$defs": {**_DEFS, "it": it}},
+            value,
+        ),
+        around(value),
+        st.booleans(),
+    )
 )
 
 _KEYWORDS = [
@@ -157,37 +268,47 @@ def answers(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
         return st.one_of([answers(option) for option in schema["anyOf"]])
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
-    return _ANSWERS[schema["type"]](schema)
+    return _ANSWERS[schema["type"]](schema) if "type" in schema else st.booleans()
 
 
 def _string_answers(schema: dict[str, Any]) -> st.SearchStrategy[str]:
-    if "pattern" in schema:
-        return st.from_regex(schema["pattern"], fullmatch=True).filter(lambda s: "\n" not in s)
+    pattern = schema.get("pattern") or FORMATS.get(schema.get("format", ""))
+    if pattern is not None:
+        # What looks ahead or back is said to be unenforced, or only a hint: it is met by luck.
+        texts = st.from_regex(pattern, fullmatch=True, alphabet=ALPHABET)
+        return texts.filter(lambda s: "\n" not in s and is_valid_under(s, schema) is not False)
     letters = st.characters(exclude_categories=["Cs"])
     return st.text(letters, min_size=schema.get("minLength", 0), max_size=schema.get("maxLength"))
 
 
 def _number_answers(schema: dict[str, Any]) -> st.SearchStrategy[float]:
-    bounds = {"min_value": schema.get("minimum"), "max_value": schema.get("maximum")}
-    if schema["type"] == "integer":
-        return st.integers(**bounds)
-    return st.floats(allow_nan=False, allow_infinity=False)
+    low = schema.get("minimum", schema.get("exclusiveMinimum", -(10**6)))
+    high = schema.get("maximum", schema.get("exclusiveMaximum", 10**6))
+    step = schema.get("multipleOf", 1 if schema["type"] == "integer" else 0.25)
+    low, high = min(low, high), max(low, high)
+    numbers = st.integers(ceil(low / step), floor(high / step)).map(lambda n: n * step)
+    return numbers.filter(lambda n: is_valid_under(n, schema) is True)
 
 
 def _array_answers(schema: dict[str, Any]) -> st.SearchStrategy[list[Any]]:
     if "prefixItems" in schema:
         return st.tuples(*[answers(item) for item in schema["prefixItems"]]).map(list)
-    low, high = schema.get("minItems", 0), schema["maxItems"]
-    return st.lists(answers(schema["items"]), min_size=low, max_size=min(high, low + 3))
+    low = schema.get("minItems", 0)
+    high = min(schema.get("maxItems", low + 3), low + 3)
+    return st.lists(answers(schema.get("items", {})), min_size=low, max_size=high)
 
 
 def _object_answers(schema: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    if "properties" not in schema:
-        extra = schema.get("additionalProperties", {"type": "boolean"})
-        return st.dictionaries(st.text(max_size=5), answers(extra), max_size=2)
-    known = {name: answers(sub) for name, sub in schema["properties"].items()}
-    required = {name: known.pop(name) for name in schema.get("required", [])}
-    return st.fixed_dictionaries(required, optional=known)
+    if "properties" in schema:
+        known = {name: answers(sub) for name, sub in schema["properties"].items()}
+        required = {name: known.pop(name) for name in schema.get("required", [])}
+        return st.fixed_dictionaries(required, optional=known)
+    extra, keys = schema.get("additionalProperties", {}), st.text(max_size=5)
+    for pattern, sub in schema.get("patternProperties", {}).items():
+        extra, keys = sub, _string_answers({"pattern": pattern})
+    low = schema.get("minProperties", 0)
+    most = min(schema.get("maxProperties", low + 2), low + 2)
+    return st.dictionaries(keys, answers(extra), min_size=low, max_size=most)
 
 
 _ANSWERS = {

@@ -54,9 +54,11 @@ def test_a_clean_answer_needs_no_repair() -> None:
         (f"\ufeff{ADA}", ()),
         (f"```json\n{ADA}\n```", ("stripped_fence",)),
         (f"```{ADA}```", ("stripped_fence",)),
-        (f"Here it is [as asked]:\n```json\n{ADA}\n```\nIs that well?", ("stripped_text",)),
+        (f"Here it is [as asked]:\n```json\n{ADA}\n```\nIs that well?", ("stripped_fence",)),
         (f"Sure! Here it is:\n```\n{ADA}\n``` Enjoy {{it}}", ("stripped_fence",)),
         (f"The answer is {ADA}. Anything else?", ("stripped_text",)),
+        (f"{ADA}}}\n}} That is one brace too many.", ("stripped_text",)),
+        (f"{ADA}\nor, again:\n{ADA}", ("stripped_text",)),
         (f"<think>a {{b}} c</think>{ADA}", ("stripped_thinking",)),
         (f"so, {{maybe}} \n</think>\n\n{ADA}", ("stripped_thinking",)),
         (f"<thinking>x</thinking>```json\n{ADA}```", ("stripped_thinking", "stripped_fence")),
@@ -86,6 +88,17 @@ def test_what_stands_around_the_one_json_value_is_stripped_and_said(
         '```json\n{"a": 1}\n``` or ```json\n{"b": 2}\n```',
         '<think>{"a": 1}',
         '{"a": 1',
+        '[null, {"a": 1}',
+        '[null {"a": 1}]',
+        '{"a": 1}, "b": 2}',
+        '{"a": 1}], "b": 2}',
+        '{"a": {"b": 1}, "c": 2}}',
+        '"a": {"b": 1}, "c": 2}',
+        "'a': {'b': 1}, 'c': 2}",
+        'null, {"a": 1}]',
+        '{name": {"a": 1}}',
+        '{"a": 1} // or {"b": 2}',
+        '```json\n{"a": 1}\n```\nNo, better {"b": 2}',
         "no JSON here",
     ],
 )
@@ -116,6 +129,10 @@ SAID: list[tuple[str, str, Any]] = [
     ("cut off", '{"name": "Ada", "tags": ["a", "b', None),
     ("cut off Python", "{'name': 'Ada', 'tags': ['a', 'b", None),
     ("a key twice", "{'name': 'Ada', 'name': 'Eve'}", None),
+    ("a key said again", "{'name': 'Ada', 'name': 'Ada'}", {"name": "Ada"}),
+    ("one of two lacking a comma", '{"name": "Ada"\n "age": 36}', {"name": "Ada", "age": 36}),
+    ("tags in the text", '<think>x</think>{"name": "a</think>b"}', {"name": "a</think>b"}),
+    ("what is left out", '{"name": "Ada", // ... age and tags\n}', None),
     ("a quote too many", "{'name': 'Ada's'}", None),
     ("thinking only", "<think>The name is {'name': 'Ada'}", None),
     ("an apology", "I'm sorry, but I can't help with that.", None),
@@ -155,8 +172,22 @@ def test_an_answer_in_the_reasoning_field_counts_if_it_is_valid() -> None:
     answer = read("", reasoning=f"I think: {ADA}")
     assert answer.parsed == {"name": "Ada"}
     assert answer.repairs == ("recovered_from_reasoning", "stripped_text")
+    assert read("", reasoning=f"So it is\n```json\n{ADA}\n```\n</think>\n").parsed
+    assert read("", reasoning=f"{ADA}\n\n", finish_reason="length").parsed
     failure("", reasoning='{"nom": "Ada"}')
     failure('{"nom": "Ada"}', reasoning=ADA)
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "finish_reason"),
+    [
+        (f"Maybe {ADA}? No, it was someone else.", "stop"),
+        (f"Maybe {ADA}", "length"),
+        (f"Either {ADA} or {{'name': 'Eve'}}", "stop"),
+    ],
+)
+def test_a_draft_in_the_reasoning_is_no_answer(reasoning: str, finish_reason: str) -> None:
+    failure("", reasoning=reasoning, finish_reason=finish_reason)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +196,6 @@ def test_an_answer_in_the_reasoning_field_counts_if_it_is_valid() -> None:
         ({}, "it is empty"),
         ({"reasoning": "hm" * 50}, "only reasoning.*100 characters of reasoning"),
         ({"reasoning": "hm", "finish_reason": "length"}, "all tokens went into reasoning"),
-        ({"finish_reason": "content_filter"}, "content filter"),
         ({"tool_calls": (ToolCall(id="1", name="f", arguments="{}"),)}, "called a tool"),
     ],
 )

@@ -139,6 +139,9 @@ def test_whatever_comes_views_only_grow_and_agree_with_the_parser(text: str) -> 
         ("[1,", [1]),
         ('"half', "half"),
         ("[as asked]: [1, 2]", [1, 2]),
+        ('{name: {"first": "A"}}', None),
+        ("[as: [1, 2]] {see} {'a': [3]}", None),
+        ('[null, {"a": 1}', [None, {"a": 1}]),
     ],
 )
 def test_a_view_has_strings_in_part_and_all_else_whole(text: str, view: Any) -> None:

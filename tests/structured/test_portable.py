@@ -55,6 +55,7 @@ def test_a_schema_that_asks_nothing_still_gives_an_object(anything: Any) -> None
         False,
         {"enum": []},
         {"type": "string", "minLength": 3, "maxLength": 2},
+        {"type": "string", "pattern": "^[a-z]{3}", "maxLength": 2},
         {"allOf": [{"type": "string"}, {"type": "integer"}]},
         {"type": "object", "required": ["a"], "properties": {"a": False}},
         {"type": "object", "required": ["a", "b"], "maxProperties": 1},
@@ -436,11 +437,102 @@ def test_anthropic_gets_what_may_be_left_out_as_it_is_and_no_bounds() -> None:
         "required": ["a", "n", "t"],
         "additionalProperties": False,
     }
-    assert [what.partition(":")[0] for what in result.relaxed[:-1]] == ["/a", "/n", "/n", "/t"]
+    assert [what.partition(":")[0] for what in result.relaxed[:-1]] == ["/a", "/n", "/t"]
 
 
 def test_anthropic_has_no_mode_for_free_keys() -> None:
     assert not compile_schema(record(d={"type": "object"}), "anthropic").is_strict
+
+
+def test_where_strict_mode_is_off_the_schema_says_all_that_is_wanted() -> None:
+    schema = record(
+        name={"type": "string", "minLength": 2, "pattern": "^(?!x)[a-z]+$"},
+        share={"type": "number", "minimum": 0, "maximum": 1},
+        labels={"type": "object", "additionalProperties": {"type": "integer"}, "maxProperties": 9},
+        pair={"type": "array", "prefixItems": [{"type": "null"}, {"type": "boolean"}]},
+    )
+    schema["properties"] = {**schema["properties"], "maybe": {"type": "null"}}
+    for target in ("openai", "anthropic"):
+        result = compile_schema(schema, target)
+        assert not result.is_strict
+        assert "maybe" not in result.schema["required"]
+        for name in ("name", "share", "labels"):
+            assert result.schema["properties"][name] == schema["properties"][name]
+        assert len(result.schema["properties"]["pair"]["prefixItems"]) == 2
+
+
+def numbered(count: int, schema: Any) -> dict[str, Any]:
+    return {f"p{n}": schema for n in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("target", "schema", "excess"),
+    [
+        ("anthropic", {"properties": numbered(25, {"type": "null"})}, "25 optional"),
+        ("anthropic", record(**numbered(17, {"type": ["null", "string"]})), "17 unions"),
+        (
+            "openai",
+            record(a={"enum": list(range(600))}, b={"enum": list(range(401))}),
+            "1001 listed",
+        ),
+        ("openai", record(**{"n" * 120_001: {"type": "null"}}), "120001 name characters"),
+    ],
+)
+def test_what_exceeds_the_limits_of_a_strict_mode_is_sent_without_it(
+    target: str, schema: Any, excess: str
+) -> None:
+    result = compile_schema(schema, target)
+    assert not result.is_strict
+    assert excess in result.relaxed[0]
+
+
+def test_a_schema_at_the_limit_is_enforced() -> None:
+    assert compile_schema({"properties": numbered(24, {"type": "null"})}, "anthropic").is_strict
+    unions = record(**numbered(16, {"type": ["null", "string"]}))
+    assert compile_schema(unions, "anthropic").is_strict
+
+
+@pytest.mark.parametrize("target", ["openai", "anthropic"])
+def test_listed_objects_are_written_out_for_those_who_list_only_scalars(target: str) -> None:
+    values = [{"a": 1, "b": [True, {}]}, "x", 2]
+    compiled = compile_schema(record(v={"enum": values}), target)
+    assert compiled.is_strict
+    assert {"enum": ["x", 2]} in compiled.schema["properties"]["v"]["anyOf"]
+    listed = [node["enum"] for node in nodes(compiled.schema) if "enum" in node]
+    assert not any(isinstance(value, dict | list) for values in listed for value in values)
+
+
+def nodes(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    parts = [*schema.get("properties", {}).values(), *schema.get("anyOf", [])]
+    parts += [schema["items"]] if "items" in schema else []
+    return [schema, *(node for part in parts for node in nodes(part))]
+
+
+def test_a_bound_that_the_engine_passes_over_is_not_sent() -> None:
+    schema = record(latitude={"type": "number", "minimum": -90, "maximum": 90})
+    assert llamacpp(schema)["properties"]["latitude"] == {"type": "number"}
+    assert compile_schema(schema, "openai").schema["properties"] == schema["properties"]
+
+
+def test_digits_end_where_an_engine_knows_no_bounds_of_numbers() -> None:
+    schema = record(i={"type": "integer"}, y={"type": "integer", "minimum": 0, "maximum": 2100})
+    schema["properties"]["x"] = {"type": "number"}
+    found = compile_schema(schema, "outlines").schema["properties"]
+    assert found["i"] == {"type": "integer", "maxDigits": 15}
+    assert found["y"] == {"type": "integer", "maxDigits": 4}
+    # Without the least digits Outlines would let through "1." and "1e+".
+    assert (found["x"]["minDigitsFraction"], found["x"]["minDigitsExponent"]) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", ["integer", "number"])
+def test_multiples_of_whole_numbers_make_a_number_whole(kind: str) -> None:
+    both = {"type": kind, "allOf": [{"multipleOf": 4}, {"multipleOf": 6}]}
+    assert compile_schema(record(n=both), "openai").schema["properties"]["n"] == {
+        "type": "integer",
+        "multipleOf": 12,
+    }
+    halves = record(n={"type": "integer", "multipleOf": 0.5})
+    assert llamacpp(halves)["properties"]["n"] == {"type": "integer"}
 
 
 def test_a_description_is_kept_for_those_who_show_the_schema_to_the_model() -> None:

@@ -92,6 +92,24 @@ async def test_less_is_asked_for_in_words_and_by_bounds() -> None:
     assert not violations({"t": "x"}, second.schema)
 
 
+async def test_a_dictionary_that_ran_away_is_asked_for_empty() -> None:
+    name, free = {"type": "string"}, {"type": "object"}
+    both = {"type": "object", "properties": {"n": name, "d": free}, "required": ["n", "d"]}
+    script = Script(cut('{"n": "x", "d": {"a": {"a": {"a": '), '{"n": "x", "d": {}}')
+    answer = await complete_object(script, ask(both, max_tokens=100))
+    assert answer.parsed == {"n": "x", "d": {}}
+    schema = script.asked[1].schema
+    assert schema is not None
+    assert violations({"n": "x", "d": {"a": 1}}, schema)
+    # Of an answer that is one itself, that would leave nothing.
+    script = Script(cut('{"a": {"a": '), '{"a": 1}')
+    answer = await complete_object(script, ask(free, max_tokens=800))
+    assert answer.parsed == {"a": 1}
+    schema = script.asked[1].schema
+    assert schema is not None
+    assert not violations({"a": 1}, schema)
+
+
 async def test_right_items_are_kept_and_the_others_asked_for_alone() -> None:
     script = Script(listed(item(1), {"id": 103, "name": "made up"}), json.dumps([item(2)]))
     answer = await complete_object(script, ask(LIST))
@@ -106,6 +124,17 @@ async def test_right_items_are_kept_and_the_others_asked_for_alone() -> None:
     assert second.schema is not None
     assert not violations([item(2)], second.schema)
     assert violations({"items": [item(2)]}, second.schema)
+
+
+async def test_items_that_only_need_a_mend_are_kept() -> None:
+    noted = {**ITEM, "properties": {**ITEM["properties"], "note": {"type": "string"}}}
+    schema = {**LIST, "properties": {"items": {"type": "array", "items": noted}}}
+    kept, wrong = {**item(1), "note": None}, {**item(2), "id": 103, "note": None}
+    answer = await complete_object(Script(listed(kept, wrong), json.dumps([item(2)])), ask(schema))
+    assert answer.parsed == {"items": [item(1), item(2)]}
+    assert answer.repairs == ("items_asked_again", "items_kept:1", "dropped_nulls")
+    script = Script(cut(listed(kept, kept)[:-20]), json.dumps([item(2)]))
+    assert (await complete_object(script, ask(schema))).parsed == answer.parsed
 
 
 async def test_items_that_stay_wrong_are_dropped_where_the_schema_allows_it() -> None:
@@ -206,6 +235,41 @@ async def test_a_model_that_may_refuse_and_does_not_is_judged_by_the_original() 
     answer = await complete_object(script, ask(TEXT, may_refuse=True))
     assert answer.parsed == {"t": "x"}
     assert '"t" is a required property' in script.asked[1].messages[-1].content
+
+
+async def test_a_list_that_is_cut_off_is_never_taken_for_whole_on_a_wrong_answer() -> None:
+    lax = {**LIST, "properties": {"items": {"type": "array", "items": ITEM}}}
+    for wrong in ("I have no more.", '[{"id": 9}]', json.dumps([item(2), {"id": 9}])):
+        script = Script(cut(listed(item(1), item(2))[:-12]), wrong, listed(item(3)))
+        answer = await complete_object(script, ask(lax))
+        assert answer.parsed == {"items": [item(3)]}
+        assert answer.repairs == ("items_asked_again", "asked_shorter")
+
+
+async def test_a_list_that_is_cut_off_is_whole_when_the_model_says_so() -> None:
+    lax = {**LIST, "properties": {"items": {"type": "array", "items": ITEM}}}
+    answer = await complete_object(Script(cut(listed(item(1), item(2))[:-12]), "[]"), ask(lax))
+    assert answer.parsed == {"items": [item(1)]}
+    assert answer.repairs == ("items_asked_again", "items_kept:1")
+
+
+async def test_what_a_provider_stopped_is_a_refusal_and_not_asked_for_again() -> None:
+    for text in ("", '{"t": "how to'):
+        script = Script(completion(text, finish_reason="content_filter", reasoning="hm"))
+        with pytest.raises(EngineError, match="refused") as caught:
+            await complete_object(script, ask(TEXT))
+        assert (caught.value.kind, len(script.asked)) == ("refused", 1)
+
+
+async def test_no_order_of_failures_costs_more_than_five_calls() -> None:
+    thought = cut("", reasoning="hm, " * 50)
+    lists = cut(listed(item(1), item(2))[:-12])
+    for first in (thought, lists):
+        script = Script(first, lists, cut(""), cut(""), *[cut('{"items": [')] * 9)
+        with pytest.raises(BadOutputError) as caught:
+            await complete_object(script, ask(LIST), can_continue=True)
+        assert len(script.asked) <= 5
+        assert caught.value.completion.repairs[-1] == "repair_turn"
 
 
 async def test_the_worst_of_models_costs_five_calls_and_a_typed_error() -> None:

@@ -14,6 +14,7 @@ from rung.cli.growing import growing_object, print_line
 from rung.cli.printable import echo_answer, printable
 from rung.cli.run import print_json
 from rung.facade import Rung
+from rung.structured.turns import SHORTER
 
 
 async def show_answer(
@@ -71,6 +72,8 @@ def _show_facts(completion: Completion) -> None:
     click.echo(click.style(" · ".join(facts), dim=True), err=True)
     if completion.finish_reason == "length":
         click.secho("the answer was cut off: raise --max-tokens", fg="yellow", err=True)
+    if SHORTER in completion.repairs:
+        click.secho("asked to be shorter: for all of it raise --max-tokens", fg="yellow", err=True)
     if completion.flags:
         click.secho(f"not as asked: {', '.join(completion.flags)}", fg="yellow", err=True)
     if completion.repairs:

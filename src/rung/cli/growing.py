@@ -15,14 +15,16 @@ from rung.chat import Chunk
 from rung.cli.printable import escape_controls, printable
 
 _REDRAWS_PER_S = 12
+_SHOWN_THOUGHT_CHARACTERS = 4_000
 
 
 def print_line(chunk: Chunk) -> None:
-    """The chunk as one line of JSON, with what it has of text, reasoning, partial, completion."""
+    """The chunk as one line of JSON: what it has of text, reasoning, partial, step, completion."""
     parts = {
         "text": chunk.text if chunk.completion is None else "",
         "reasoning": chunk.reasoning,
         "partial": chunk.partial,
+        "step": chunk.step,
         "completion": chunk.completion,
     }
     present = {name: part for name, part in parts.items() if part not in (None, "")}
@@ -33,17 +35,28 @@ def print_line(chunk: Chunk) -> None:
 @contextmanager
 def growing_object() -> Generator[Callable[[Chunk], None]]:
     """Shows each view in place of the one before, its last lines where it is higher than the
-    terminal; at the end nothing of it is left there."""
+    terminal; what is thought, and why the model is asked again, until there is one. At the end
+    nothing of it is left there."""
     console = Console(highlight=False, emoji=False, markup=False)
     with Live(
         console=console, transient=True, refresh_per_second=_REDRAWS_PER_S, redirect_stderr=False
     ) as live:
+        thought = ""
+
+        def draw(text: str, style: str = "") -> None:
+            lines = printable(text).split("\n")[-max(console.height - 2, 1) :]
+            live.update(Text("\n".join(lines), style, overflow="ellipsis", no_wrap=True))
 
         def show(chunk: Chunk) -> None:
+            nonlocal thought
+            if chunk.step:
+                thought = ""
+                draw(f"asking again: {chunk.step}", "dim")
+            if chunk.reasoning:
+                thought = (thought + chunk.reasoning)[-_SHOWN_THOUGHT_CHARACTERS:]
+                draw(thought, "dim")
             if chunk.partial is not None:
                 document = msgspec.json.format(msgspec.json.encode(chunk.partial), indent=2)
-                lines = printable(document.decode()).split("\n")
-                room = max(console.height - 2, 1)
-                live.update(Text("\n".join(lines[-room:]), overflow="ellipsis", no_wrap=True))
+                draw(document.decode())
 
         yield show

@@ -26,6 +26,7 @@ def command() -> None:
 @click.option("--engine", "engines", multiple=True, metavar="T", help="Only this kind of engine.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table")
 @click.option("--budget", type=click.IntRange(min=1), help="Tokens of an answer.  [default: 1024]")
+@click.option("--exclude", "excluded", multiple=True, metavar="GLOB", help="Pass over in folders.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings, too.")
 @click.option("--import", "runs", is_flag=True, help="RUN the modules, and ask pydantic.")
 @click.option("--python", metavar="PATH", help="The Python for --import.  [default: .venv's]")
@@ -35,6 +36,7 @@ def audit(
     engines: tuple[str, ...],
     form: str,
     budget: int | None,
+    excluded: tuple[str, ...],
     strict: bool,
     runs: bool,
     python: str | None,
@@ -57,6 +59,7 @@ def audit(
             names,
             targets=engines,
             budget_tokens=budget or DEFAULT_MAX_TOKENS,
+            excluded=excluded,
             imports=_imports(python, import_timeout) if runs else None,
         )
     except RungError as error:
@@ -97,27 +100,33 @@ def _show(report: Report, form: str) -> None:
 
 def _print_table(report: Report) -> None:
     from rung.cli.table import print_table
-    from rung.structured.audit import SEVERITIES
+    from rung.structured.audit import SCOPES, SEVERITIES
 
     if report.findings:
         print_table(
-            ["level", "line", "where", "rule", "engines", "why"],
+            ["level", "line", "where", "rule", "scope", "engines", "why"],
             [
                 (
                     found.severity,
                     f"{found.file}:{found.line}",
-                    found.path,
+                    found.where,
                     found.rule,
-                    " ".join(found.targets) or "all",
+                    found.scope,
+                    report.engines_of(found),
                     found.why,
                 )
                 for severity in SEVERITIES
                 for found in report.findings
                 if found.severity == severity
             ],
+            spare=["scope"],
+            folds=["line", "where", "engines", "why"],
         )
         click.echo()
         print_table(["rule", "fix"], sorted({(f.rule, f.fix) for f in report.findings}))
+        click.echo()
+        shown = {found.scope for found in report.findings}
+        print_table(["scope", "meaning"], [row for row in SCOPES.items() if row[0] in shown])
     counts = ", ".join(f"{report.count(severity)} {severity}" for severity in SEVERITIES)
     click.echo(f"{report.schemas} schemas in {report.files} files: {counts}", err=True)
 

@@ -38,6 +38,10 @@ def _text(name: str) -> str:
     path = Path(name)
     if "\0" in name or not path.exists():
         raise UsageError(f"{name} does not exist")
+    if path.suffix == ".py":
+        raise UsageError(
+            f"{name} is Python; pipe in what your model's model_json_schema() gives, as JSON"
+        )
     if path.is_dir():
         raise UsageError(f"{name} is a folder; name a JSON file in it")
     try:

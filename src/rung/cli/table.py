@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -24,8 +25,9 @@ def print_table(
     *,
     spare: Sequence[str] = (),
     folds: Sequence[str] = (),
+    styles: Sequence[str] = (),
 ) -> None:
-    """A plain table; a column whose name ends in `>` is right-aligned.
+    """A plain table; a column whose name ends in `>` is right-aligned, `styles` are of its rows.
 
     Cells are text, not markup, each on one line. Where a terminal is too narrow, the columns that
     are `spare` are left out, the first of them first; then long cells are folded. Those of a column
@@ -42,8 +44,8 @@ def print_table(
         table.add_column(
             columns[at].rstrip(">"), justify="right" if is_right else "left", overflow="fold"
         )
-    for row in cells:
-        table.add_row(*(Text(row[at]) for at in kept))
+    for row, style in zip_longest(cells, styles):
+        table.add_row(*(Text(row[at]) for at in kept), style=style)
     console.print(table)
 
 

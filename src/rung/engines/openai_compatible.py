@@ -19,6 +19,7 @@ from rung.engines.embeddings import (
 from rung.engines.failure import Origin, refuses
 from rung.engines.fields import as_object, as_text, decode
 from rung.engines.http_engine import HttpEngine
+from rung.engines.profiles import Dialect
 from rung.engines.request import encode_body
 from rung.engines.wire import Encoded, Wire
 from rung.errors import EngineError
@@ -46,9 +47,13 @@ class OpenAICompatibleEngine(HttpEngine):
     def _encode(self, request: ChatRequest, origin: Origin) -> Encoded:
         return Encoded(
             body=encode_body(
-                request, self.profile.dialect, origin, asks_usage=self._takes_stream_options
+                request, self._dialect(request), origin, asks_usage=self._takes_stream_options
             )
         )
+
+    def _dialect(self, request: ChatRequest) -> Dialect:
+        """How this request is written; what differs between models of one engine shows here."""
+        return self.profile.dialect
 
     async def _post(
         self, wire: Wire, body: bytes, origin: Origin, deadline: Deadline

@@ -160,7 +160,7 @@ PROFILES: Mapping[EngineKind, Profile] = {
                 Listing(routes=("/api/v0/models",), read=read_lmstudio_v0),
                 _OPENAI_LISTING,
             ),
-            # MLX models enforce with Outlines, which knows fewer keywords than llama.cpp.
+            # For GGUF models; Outlines enforces those of MLX, and the adapter tells them apart.
             dialect=Dialect(schema_target="llamacpp", think_on=_THINKING, think_off=_NO_THINKING),
         ),
         Profile(

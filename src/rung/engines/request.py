@@ -107,9 +107,9 @@ def _response_format(schema: JsonObject, dialect: Dialect, max_tokens: int | Non
     title = schema.get("title")
     name = _NOT_IN_A_NAME.sub("_", title)[:64] if isinstance(title, str) else ""
     compiled = compile_schema(schema, target=dialect.schema_target, max_tokens=max_tokens)
-    # llama.cpp always enforces; LM Studio's documentation wants the word. Elsewhere it asks for a
-    # mode that refuses schemas outside its subset.
-    strict = compiled.is_strict or dialect.schema_target == "llamacpp"
+    # llama.cpp and Outlines always enforce; LM Studio's documentation wants the word. Elsewhere it
+    # asks for a mode that refuses schemas outside its subset.
+    strict = compiled.is_strict or dialect.schema_target in ("llamacpp", "outlines")
     return {
         "type": "json_schema",
         "json_schema": {"name": name or "answer", "strict": strict, "schema": compiled.schema},

@@ -32,29 +32,37 @@ class Label:
     attempt: int | None = None
 
 
+class Hold(Protocol):
+    """What was set aside for one call that was admitted. It is closed once, in one of two ways."""
+
+    async def settle(self, usage: Usage) -> None:
+        """Count what the call cost; an empty usage means that nobody knows. Never raises."""
+        ...
+
+    async def release(self) -> None:
+        """The call ended before anything was generated: it cost nothing. Never raises."""
+        ...
+
+
 class Spending(Protocol):
-    """What watches over the money of a task: asked before every call, told after it."""
+    """What watches over money and other limits: asked before every call, told after it."""
 
-    async def admit(self, model: RoutedModel, request: ChatRequest) -> None:
+    async def admit(self, model: RoutedModel, request: ChatRequest, label: Label) -> Hold:
         """Raise EngineError of kind `over_budget` where this call may not be made."""
-        ...
-
-    def settle(self, model: RoutedModel, usage: Usage) -> None:
-        """Count what the call cost; an empty usage means that nobody knows."""
-        ...
-
-    def release(self) -> None:
-        """The call ended before anything was generated: it cost nothing."""
         ...
 
 
 class Calls:
     """Makes calls to models and records each of them: answered, failed or cancelled."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, delivery: Delivery) -> None:
+    def __init__(
+        self, ledger: Ledger, settings: Settings, delivery: Delivery, spending: Spending
+    ) -> None:
+        """`spending` watches over the calls that come with no other: those of no task."""
         self._ledger = ledger
         self._settings = settings
         self._delivery = delivery
+        self._spending = spending
 
     async def stream(
         self,
@@ -62,28 +70,38 @@ class Calls:
         request: ChatRequest,
         label: Label,
         *,
+        spending: Spending | None = None,
         has_others: bool = False,
     ) -> AsyncGenerator[Chunk, None]:
-        """The model's answer as it comes, delivered by `Delivery`. Raises EngineError."""
+        """The model's answer as it comes, delivered by `Delivery`. Raises EngineError.
+
+        One that may not be paid for is refused before anything is sent, and is no call.
+        """
+        hold = await (spending or self._spending).admit(model, request, label)
         started = time.monotonic()
         trace = Trace()
         completion: Completion | None = None
         failure: EngineError | None = None
+        is_billed = False
         text: list[str] = []
         delivered = self._delivery.stream(model, request, trace, has_others=has_others)
         try:
             async with aclosing(delivered) as chunks:
                 async for chunk in chunks:
                     text.append(chunk.text)
+                    is_billed = is_billed or bool(chunk.text or chunk.reasoning)
                     completion = chunk.completion or completion
                     yield chunk
         except EngineError as error:
             failure = error
+            is_billed = is_billed or not (model.is_free or error.kind in UNBILLED)
             raise
         except Exception as error:
+            is_billed = is_billed or not model.is_free
             failure = EngineError("bad_request", str(error), engine=model.engine.name)
             raise
         except (asyncio.CancelledError, GeneratorExit):
+            is_billed = is_billed or not model.is_free
             if completion is None:
                 failure = EngineError(
                     "cancelled", "stopped by the caller", engine=model.engine.name
@@ -94,6 +112,10 @@ class Calls:
             row = self._row(model, request, label, "".join(text), failure, total_ms)
             row = _with_trace(row, trace)
             self._ledger.record(_with_answer(row, model, completion) if completion else row)
+            if completion is not None or is_billed:
+                await hold.settle(completion.usage if completion else Usage())
+            else:
+                await hold.release()
 
     async def complete(
         self,
@@ -102,40 +124,25 @@ class Calls:
         label: Label,
         *,
         on_text: Callable[[str], None] | None = None,
+        on_reasoning: Callable[[str], None] | None = None,
         on_turn: OnTurn | None = None,
         spending: Spending | None = None,
         has_others: bool = False,
     ) -> Completion:
         """A whole answer; with a schema, one that is valid against it. Raises EngineError.
 
-        `on_text` is called with each piece of the answer as it comes, `on_turn` before each further
-        call that an object takes. `spending` is asked before every call.
+        `on_text` and `on_reasoning` are called with each piece as it comes, `on_turn` before each
+        further call that an object takes. `spending` is asked before every call.
         """
 
-        async def paid_call(asked: ChatRequest) -> Completion:
-            if spending is None:
-                return await call(asked)
-            await spending.admit(model, asked)
-            try:
-                completion = await call(asked)
-            except EngineError as error:
-                if error.kind in UNBILLED:
-                    spending.release()
-                else:
-                    spending.settle(model, Usage())
-                raise
-            except asyncio.CancelledError:
-                spending.settle(model, Usage())
-                raise
-            spending.settle(model, completion.usage)
-            return completion
-
         async def call(asked: ChatRequest) -> Completion:
-            stream = self.stream(model, asked, label, has_others=has_others)
+            stream = self.stream(model, asked, label, spending=spending, has_others=has_others)
             async with aclosing(stream) as chunks:
                 async for chunk in chunks:
                     if on_text is not None and chunk.text:
                         on_text(chunk.text)
+                    if on_reasoning is not None and chunk.reasoning:
+                        on_reasoning(chunk.reasoning)
                     if chunk.completion is not None:
                         return chunk.completion
             raise EngineError(
@@ -143,9 +150,9 @@ class Calls:
             )
 
         if request.schema is None:
-            return await paid_call(request)
+            return await call(request)
         return await complete_object(
-            paid_call, request, can_continue=model.engine.continues_answers, on_turn=on_turn
+            call, request, can_continue=model.engine.continues_answers, on_turn=on_turn
         )
 
     def _row(

@@ -14,8 +14,7 @@ from rung.routing.calls import Calls, Label
 from rung.routing.capabilities import is_unfit
 from rung.routing.models import RoutedModel
 from rung.routing.router import Router
-from rung.structured.complete import OnTurn
-from rung.structured.stream import OnText, stream_object
+from rung.structured.stream import Watch, stream_object
 
 FALLBACK_KINDS: frozenset[EngineErrorKind] = frozenset(
     {
@@ -89,9 +88,15 @@ class Fallback:
         asked, label = replace(request, model=model.info.id), Label()
         if asked.schema is not None:
 
-            def work(on_text: OnText, on_turn: OnTurn) -> Awaitable[Completion]:
+            def work(watch: Watch) -> Awaitable[Completion]:
                 return self._calls.complete(
-                    model, asked, label, on_text=on_text, on_turn=on_turn, has_others=has_others
+                    model,
+                    asked,
+                    label,
+                    on_text=watch.on_text,
+                    on_reasoning=watch.on_reasoning,
+                    on_turn=watch.on_turn,
+                    has_others=has_others,
                 )
 
             stream = stream_object(work)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from rung.chat import Completion
 from rung.errors import EngineError
+from rung.structured.closing import closed
 from rung.structured.mend import is_echo, mended
 from rung.structured.parse import NotJsonError, parse
 from rung.structured.references import Schema
@@ -49,18 +51,19 @@ def require_object(
     `repairs`. A cut-off answer is judged by whether it parses. `parsed` is never None, and never
     half of an answer.
 
-    Raises `BadOutputError`; `RefusedError` if the model `may_refuse` and does; `SchemaError` if the
-    schema is not one.
+    Raises `BadOutputError`; `RefusedError` if the model `may_refuse` and does, and `EngineError` of
+    the same kind if a content filter stopped the answer; `SchemaError` if the schema is not one.
     """
     check_schema(schema)
     problems: tuple[str, ...] = ()
     value: Any = None
-    for reading in readings(completion):
+    for reading in chain(readings(completion), closed(completion, schema)):
         try:
             value = parse(reading.text)
         except NotJsonError as error:
             cause = f"it is not JSON: {error}" if reading.text else "there is only thinking in it"
-            problems = problems or (cause,)
+            # What is said about rewritten text helps nobody who has not seen it.
+            problems = (cause,) if not problems or not reading.is_rewritten else problems
             continue
         reason = reason_in(value) if may_refuse else None
         if reason is not None and violations(value, schema):
@@ -71,6 +74,13 @@ def require_object(
             repairs = (*completion.repairs, *reading.steps, *mends)
             return msgspec.structs.replace(completion, parsed=value, repairs=repairs)
         break  # JSON that is wrong is the answer: something inside it would be half of it
+    if completion.finish_reason == "content_filter":
+        raise EngineError(
+            "refused",
+            f"the model's provider stopped the answer ({_circumstances(completion)})",
+            engine=completion.engine,
+            model=completion.model,
+        )
     if not completion.text.strip():
         problems = (_emptiness(completion),)
     raise BadOutputError(completion, problems, value)
@@ -98,8 +108,6 @@ def _emptiness(completion: Completion) -> str:
         )
     if completion.reasoning:
         return "it is empty: there is only reasoning, with no valid object in it"
-    if completion.finish_reason == "content_filter":
-        return "it is empty: the engine's content filter stopped it"
     return "it is empty"
 
 

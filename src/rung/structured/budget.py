@@ -7,16 +7,18 @@ four: no tokenizer does better over a whole JSON text.
 
 from __future__ import annotations
 
+import json
 import math
 from bisect import bisect_left
 from dataclasses import replace
+from typing import Any
 
 from rung.errors import SchemaError
 from rung.structured.leaves import length_of
 from rung.structured.patterns import rewrite
 from rung.structured.render import Caps, Rendering, render
 from rung.structured.shapes import Anything, Array, Number, Object, Shape, Text, Union, Values
-from rung.structured.targets import Target
+from rung.structured.targets import TARGETS, Target
 
 # Bounds for strings (characters) and arrays (items) that the author left open, widest first.
 _ROOMS = (
@@ -97,15 +99,17 @@ def fits_whole(shape: Shape, target: Target, max_tokens: int) -> bool:
 def check_budget(shape: Shape, target: Target, max_tokens: int) -> None:
     """Raises `BudgetError` if it is certain that no answer fits `max_tokens`."""
     if shortest(shape) > max_tokens * _MOST_CHARACTERS_A_TOKEN:
+        # Where nothing bounds an answer, it is reckoned with the bounds that others are given.
+        bounded = target if target.is_bounded else TARGETS["generic"]
         smallest = replace(_room(Caps(), _SMALLER[-1], 0, False), has_keys=False)
-        raise BudgetError(max_tokens, math.ceil(render(shape, target, smallest).characters))
+        raise BudgetError(max_tokens, math.ceil(render(shape, bounded, smallest).characters))
 
 
 def shortest(shape: Shape) -> int:
     """No answer has fewer characters than this."""
     match shape:
         case Values():
-            return min(map(length_of, shape.values))
+            return min(map(_least, shape.values))
         case Text():
             found = [rewrite(pattern, 0, _PATTERN_ROOM) for pattern in shape.patterns]
             return max([shape.min_length, *(one.shortest for one in found if one is not None)]) + 2
@@ -121,6 +125,11 @@ def shortest(shape: Shape) -> int:
             return min(map(shortest, shape.options))
         case Anything() | Number():
             return 1
+
+
+def _least(value: Any) -> int:
+    """The characters of a value as JSON without white space."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def _room(caps: Caps, room: tuple[int, int], optional: int | None, has_open: bool) -> Caps:

@@ -63,6 +63,8 @@ class Cases:
         # What is certain not to hold together can only be seen from the wide side.
         self._wide = self if is_wide else Cases(references, 0, relax, is_wide=True)
         self._visits = 0
+        # How often a reference led to itself, at most, cut or not.
+        self.deepest = 0
 
     def of(self, sites: Iterable[Site], pointer: str | None) -> list[Case]:
         """The cases in which all `sites` hold; none if they cannot.
@@ -99,6 +101,8 @@ class Cases:
         """The cases of a combinator; None for any other keyword."""
         match keyword:
             case "$ref" | "$recursiveRef" | "$dynamicRef":
+                if keyword == "$dynamicRef" and self._references.is_ambiguous(value):
+                    self._relax(pointer, "$dynamicRef: which of its anchors counts is not enforced")
                 return self._reference(site, value, pointer)
             case "allOf":
                 subs = self._inside(site, value)
@@ -132,7 +136,7 @@ class Cases:
 
     def _inside(self, site: Site, schemas: Any) -> list[Site]:
         found = cast("list[Any]", schemas) if isinstance(schemas, list) else []
-        return [self._references.inside(site, schema) for schema in found]
+        return [self._references.beside(site, schema) for schema in found]
 
     def _reference(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
         target = self._references.follow(site, value)
@@ -180,9 +184,9 @@ class Cases:
 
     def _if(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
         schema = cast(JsonObject, site.schema)
-        condition = self._references.inside(site, value)
-        then = self._site(self._references.inside(site, schema.get("then", True)), pointer)
-        otherwise = self._site(self._references.inside(site, schema.get("else", True)), pointer)
+        condition = self._references.beside(site, value)
+        then = self._site(self._references.beside(site, schema.get("then", True)), pointer)
+        otherwise = self._site(self._references.beside(site, schema.get("else", True)), pointer)
         met = self._all([self._site(condition, pointer), then], pointer)
         # What satisfies both branches is right whether or not the condition is met.
         unmet = self._negation(condition) or then
@@ -191,10 +195,12 @@ class Cases:
     def _dependencies(self, site: Site, value: Any, pointer: str | None) -> list[Case]:
         factors: list[list[Case]] = []
         for name, needed in cast(JsonObject, value if isinstance(value, dict) else {}).items():
-            wanted = cast(Any, {"required": needed} if isinstance(needed, list) else needed)
+            is_list = isinstance(needed, list)
+            present = [self._references.beside(site, {"required": needed} if is_list else needed)]
+            # Only if the property is there does what a schema asks count as evaluated.
+            present += [] if is_list else [self._references.inside(site, {"required": [name]})]
             absent = self._references.inside(site, {"properties": {name: False}})
-            present = self._references.inside(site, wanted)
-            factors.append([*self._site(present, pointer), *self._site(absent, pointer)])
+            factors.append([*self.of(present, pointer), *self._site(absent, pointer)])
         return self._all(factors, pointer)
 
     def _negation(self, site: Site, depth: int = MAX_NEGATION) -> list[Case]:
@@ -250,7 +256,9 @@ class Cases:
         return []
 
     def _is_cut(self, target: Site) -> bool:
-        return target.trail.count(target.trail[-1]) > self._recursion + 1
+        again = target.trail.count(target.trail[-1]) - 1
+        self.deepest = max(self.deepest, again)
+        return again > self._recursion
 
     def clash(self, a: Case, b: Case, depth: int = 2) -> bool:
         """Whether `a` and `b` cannot hold together; certain only of wide cases."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 from rung.chat import JsonObject
@@ -50,6 +51,22 @@ def bounded_keys(shape: Object, value: Leaf, cap: int | None) -> Leaf:
         "maxProperties": most,
     }
     return Leaf(schema, _BRACKETS + most * (longest + 2 + value.characters + _PAIR), relaxed)
+
+
+def hinted_keys(shape: Object, value: Leaf) -> Leaf:
+    """All that the author says of keys, for a model that is only shown it."""
+    limits = {"minProperties": shape.min_properties or None, "maxProperties": shape.max_properties}
+    schema: JsonObject = {"type": "object"}
+    schema |= {keyword: limit for keyword, limit in limits.items() if limit is not None}
+    key = shape.key or Text()
+    if key.patterns:
+        schema["patternProperties"] = {key.patterns[0]: value.schema}
+        schema["additionalProperties"] = False
+    elif value.schema:
+        schema["additionalProperties"] = value.schema
+    is_whole = key in (Text(), Text(patterns=key.patterns[:1]))
+    relaxed = () if is_whole else ("names of the keys: are not enforced",)
+    return Leaf(schema, math.inf, (*value.relaxed, *relaxed))
 
 
 def fixed_keys(shape: Object, value: Leaf, slots: int) -> Leaf:

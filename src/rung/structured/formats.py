@@ -43,3 +43,25 @@ FORMATS: dict[str, str] = {
         "regex": r"[A-Za-z0-9 _-]{1,60}",
     }.items()
 }
+
+# Formats that are not known by name to engines whose models write more than a finite part of them:
+# all of the format, or nearly. Percent signs come with two digits, brackets not at all.
+_CHARACTER = r"([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
+_FIRST = r"([A-Za-z0-9._~!$&'()*+,;=@-]|%[0-9A-Fa-f]{2})"
+_AUTHORITY = r"//[A-Za-z0-9._~-]*(:[0-9]{1,5})?"
+_REST = rf"(/{_CHARACTER}*)*"
+_END = rf"(\?({_CHARACTER}|[/?])*)?(#({_CHARACTER}|[/?])*)?"
+_WHOLE_URI = rf"[A-Za-z][A-Za-z0-9+.-]*:({_AUTHORITY}{_REST}|{_CHARACTER}+{_REST}){_END}"
+_REFERENCE = (
+    rf"({_WHOLE_URI}|({_AUTHORITY}{_REST}|/|/{_CHARACTER}+{_REST}|{_FIRST}+{_REST})?{_END})"
+)
+_POINTER = r"(/([^/~]|~[01])*)*"
+
+WHOLE_FORMATS: dict[str, str] = {
+    "uri": f"^{_WHOLE_URI}$",
+    "iri": f"^{_WHOLE_URI}$",
+    "uri-reference": f"^{_REFERENCE}$",
+    "iri-reference": f"^{_REFERENCE}$",
+    "json-pointer": f"^{_POINTER}$",
+    "relative-json-pointer": rf"^(0|[1-9][0-9]*)(#|{_POINTER})$",
+}

@@ -1,4 +1,4 @@
-"""A bounded decimal as a list of values, for engines that enforce values but not decimal bounds."""
+"""A bounded number as a list of values, for engines that enforce values but not such bounds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any
 from rung.structured.shapes import Number
 
 _STEPS = ("0.01", "0.05", "0.1", "0.5")
-_MAX_VALUES = 250
 
 
-def grid(shape: Number) -> tuple[Any, ...]:
-    """All values of a number at the finest step that gives few enough of them, or none."""
+def grid(shape: Number, most: int) -> tuple[Any, ...]:
+    """All values of a number, decimals at the finest step that gives at most `most`, or none."""
     if shape.low is None or shape.high is None or len(shape.multiples) > 1:
         return ()
     low, high = Decimal(str(shape.low)), Decimal(str(shape.high))
-    steps = [str(shape.multiples[0])] if shape.multiples else list(_STEPS)
-    for step in map(Decimal, steps):
-        if (high - low) / step > _MAX_VALUES:
+    steps = ["1"] if shape.is_whole else list(_STEPS)
+    for step in map(Decimal, map(str, shape.multiples) if shape.multiples else steps):
+        if (high - low) / step > most:
             continue
         first = (low / step).to_integral_value("ROUND_CEILING") * step
         points = takewhile(lambda p: p <= high, (first + i * step for i in count()))

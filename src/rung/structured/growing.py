@@ -98,6 +98,10 @@ class GrowingValue:
             child, has_child = values, level <= deepest
         return child
 
+    def opened(self) -> list[tuple[dict[str, Any] | list[Any], str | None]]:
+        """The open containers, from the outside in, each with the key of what is open in it."""
+        return [(opened.values, opened.key) for opened in self._open]
+
     def open_list(self) -> tuple[tuple[str, ...], Any] | None:
         """The path of keys to the first open list, and the value with only its whole items in it.
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from random import Random
 from typing import Any, cast
 
 from rung.chat import JsonObject
 from rung.structured.formats import FORMATS
+from rung.structured.patterns import rewrite
 from rung.structured.regex import Chars, Choice, Node, Repeat, UnsupportedError, parse
+from rung.structured.validate import is_valid_under
 
 # Ends for what the schema leaves open. Strings and lists stay short: it is their parts that count.
 _MORE_CHARACTERS = 12
@@ -17,6 +20,7 @@ _MORE_KEYS = 2
 _TRIES = 4
 _WIDE = 1_000
 _LETTERS = "abcdefghijklmnopqrstuvwxyz ABCXYZ 0123456789 ,.-_äπ漢"
+_LOOKAROUND = re.compile(r"\(\?<?[=!](?:[^()\\]|\\.)*\)")
 _SIMPLE: JsonObject = {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean")]}
 
 
@@ -48,15 +52,30 @@ def random_instance(schema: JsonObject, random: Random) -> Any:
 
 
 def _string(schema: JsonObject, random: Random) -> str:
+    low, high = schema.get("minLength", 0), schema.get("maxLength")
     pattern = schema.get("pattern") or FORMATS.get(schema.get("format", ""))
     if pattern is not None:
-        try:
-            return _matching(parse(pattern), random)
-        except (UnsupportedError, RecursionError):
-            pass  # a pattern of the author's own: whatever is said then is as good
-    low = schema.get("minLength", 0)
-    length = _between(low, schema.get("maxLength"), _MORE_CHARACTERS, random)
+        return _matching_string(pattern, low, high, random)
+    length = _between(low, high, _MORE_CHARACTERS, random)
     return "".join(random.choices(_LETTERS, k=length))
+
+
+def _matching_string(pattern: str, low: int, high: int | None, random: Random) -> str:
+    """A string for a pattern; what looks ahead or back in it is met by chance, if at all."""
+    plain = _LOOKAROUND.sub("", pattern)
+    if low or high is not None:
+        fitted = rewrite(plain, low, low + _MORE_CHARACTERS if high is None else high, True)
+        plain = plain if fitted is None else fitted.pattern
+    try:
+        node = parse(plain)
+    except (UnsupportedError, RecursionError):
+        node = Repeat(Choice(tuple(Chars(((ord(c), ord(c)),)) for c in _LETTERS)), low, high)
+    found = _matching(node, random)
+    for _ in range(0 if plain == pattern else _TRIES):
+        if is_valid_under(found, {"pattern": pattern}):
+            break
+        found = _matching(node, random)
+    return found
 
 
 def _matching(node: Node, random: Random) -> str:
@@ -74,12 +93,14 @@ def _matching(node: Node, random: Random) -> str:
 def _number(schema: JsonObject, random: Random) -> float:
     """A multiple of `multipleOf`, else a whole number, or one with two decimals."""
     step = schema.get("multipleOf") or (1 if schema["type"] == "integer" else 0.01)
+    digits = schema.get("maxDigits", schema.get("maxDigitsInteger"))
+    wide = _WIDE * max(step, 1) if digits is None else min(_WIDE, 10**digits - 1)
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
     if low is None:
-        low = -_WIDE * step if high is None else high - _WIDE * step
+        low = -wide if high is None else high - wide
     if high is None:
-        high = low + 2 * _WIDE * step
+        high = low + 2 * wide
     try:
         first = (
             math.floor(low / step) + 1 if "exclusiveMinimum" in schema else math.ceil(low / step)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from rung.chat import JsonObject
+from rung.structured.mend import mended_in_part
 from rung.structured.normal import normal_form
 from rung.structured.partial import PartialObject
 from rung.structured.references import Schema
@@ -26,7 +27,8 @@ class MissingItems:
     """An answer that is right but for some items of one list.
 
     `value` is the answer without those, `kept` the items that are left in the list at `path`. From
-    `least` to `most` items are to be asked for; `schema` is that of an array of them.
+    `least` to `most` items are to be asked for; `schema` is that of an array of them. `mends` names
+    what was mended in the value.
     """
 
     value: Any
@@ -35,7 +37,8 @@ class MissingItems:
     least: int
     most: int
     schema: JsonObject
-    is_cut_off: bool
+    is_cut_off: bool = False
+    mends: tuple[str, ...] = ()
 
 
 def missing_items(value: Any, schema: Schema) -> MissingItems | None:
@@ -43,6 +46,7 @@ def missing_items(value: Any, schema: Schema) -> MissingItems | None:
 
     None if more is wrong with it than items of one list, or none of them is right.
     """
+    value, mends = mended_in_part(value, schema)
     found = _wrong_items(value, schema)
     if found is None:
         return None
@@ -53,7 +57,8 @@ def missing_items(value: Any, schema: Schema) -> MissingItems | None:
     if shape is None:
         return None
     count = max(shape.min_items, len(items)) - len(kept)
-    return _missing(value, path, kept, shape, least=count, most=count)
+    missing = _missing(value, path, kept, shape, least=count, most=count)
+    return missing and replace(missing, mends=mends)
 
 
 def missing_after_cut(text: str, schema: Schema) -> MissingItems | None:
@@ -61,27 +66,28 @@ def missing_after_cut(text: str, schema: Schema) -> MissingItems | None:
     partial = PartialObject()
     partial.feed(text)
     path, value = partial.whole_items() or (None, None)
+    value, mends = mended_in_part(value, schema)
     shape = _array_at(normal_form(schema).shape, path) if path is not None else None
     if path is None or shape is None or _wrong_items(value, schema, at=path) != (path, set()):
         return None
     kept = tuple(_list_at(value, path))
     least = max(shape.min_items - len(kept), 0)
     most = max(least, len(kept)) if shape.max_items is None else shape.max_items - len(kept)
-    return _missing(value, path, kept, shape, least=least, most=most, is_cut_off=True)
+    missing = _missing(value, path, kept, shape, least=least, most=most)
+    return missing and replace(missing, is_cut_off=True, mends=mends)
 
 
 def with_items(missing: MissingItems, new: list[Any], schema: Schema) -> tuple[Any, int] | None:
     """The answer with `new` items after those that were kept, and how many are lacking still.
 
-    If the new ones do not make it valid, but it is without them, they are left out. None if it is
-    valid neither way, or was cut off and got none.
+    If the new ones do not make it valid, but it is without them, they are left out, unless it was
+    cut off: then nobody would know what is missing. None if there is no valid answer.
     """
     known = {json_key(item) for item in missing.kept}
     fresh = [item for item in new if json_key(item) not in known][: missing.most]
-    for added in (fresh, []):
+    for added in (fresh,) if missing.is_cut_off else (fresh, []):
         value = _replaced(missing.value, missing.path, [*missing.kept, *added])
-        is_half = missing.is_cut_off and not added and missing.least > 0
-        if not is_half and not violations(value, schema):
+        if not violations(value, schema):
             return value, max(missing.least - len(added), 0)
     return None
 
@@ -103,7 +109,6 @@ def _missing(
     *,
     least: int,
     most: int,
-    is_cut_off: bool = False,
 ) -> MissingItems | None:
     most = min(most, _MAX_ASKED)
     if not kept or shape.prefix or shape.items is None or not least <= most or most < 1:
@@ -116,7 +121,6 @@ def _missing(
         least=least,
         most=most,
         schema=render(asked, _ANY_ENGINE, Caps()).schema,
-        is_cut_off=is_cut_off,
     )
 
 

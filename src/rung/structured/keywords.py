@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from rung.chat import JsonObject
+from rung.structured.patterns import rewrite
 from rung.structured.shapes import Number, Shape, Text, Values, json_key
 
 TYPES = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
@@ -109,17 +110,20 @@ def text(schemas: list[JsonObject]) -> Shape | None:
         return None
     patterns = dict.fromkeys(s["pattern"] for s in schemas if isinstance(s.get("pattern"), str))
     formats = dict.fromkeys(s["format"] for s in schemas if isinstance(s.get("format"), str))
+    fitted = [rewrite(pattern, 0, high) for pattern in patterns] if high is not None else []
+    if high is not None and any(one is not None and one.shortest > high for one in fitted):
+        return None
     return Text(low or 0, high, tuple(patterns), tuple(formats))
 
 
 def number(schemas: list[JsonObject], is_whole: bool) -> Shape | None:
+    multiples, is_whole = _multiples(schemas, is_whole)
     low, is_low_open = _bound(schemas, "minimum", "exclusiveMinimum", max)
     high, is_high_open = _bound(schemas, "maximum", "exclusiveMaximum", min)
     if is_whole and low is not None:
         low, is_low_open = (math.floor(low) + 1 if is_low_open else math.ceil(low)), False
     if is_whole and high is not None:
         high, is_high_open = (math.ceil(high) - 1 if is_high_open else math.floor(high)), False
-    multiples = tuple(dict.fromkeys(n for n in _numbers(schemas, "multipleOf") if n > 0))
     if low is not None and high is not None:
         if low > high or (low == high and (is_low_open or is_high_open)):
             return None
@@ -128,6 +132,17 @@ def number(schemas: list[JsonObject], is_whole: bool) -> Shape | None:
         if any(_has_none(n, low, high, is_low_open, is_high_open) for n in multiples):
             return None
     return Number(is_whole, low, high, is_low_open, is_high_open, multiples)
+
+
+def _multiples(schemas: list[JsonObject], is_whole: bool) -> tuple[tuple[float, ...], bool]:
+    """What the number must be a multiple of, and whether that makes it whole."""
+    found = [n for n in _numbers(schemas, "multipleOf") if n > 0]
+    wholes = [int(n) for n in found if n % 1 == 0]
+    parts = dict.fromkeys(n for n in found if n % 1)
+    if is_whole or wholes:
+        parts = {n: None for n in parts if Decimal(1) % Decimal(str(n))}
+    step = math.lcm(*wholes)
+    return (*([step] if step > 1 else []), *parts), is_whole or bool(wholes)
 
 
 def _has_none(step: float, low: float, high: float, is_low_open: bool, is_high_open: bool) -> bool:

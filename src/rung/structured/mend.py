@@ -18,6 +18,8 @@ from rung.structured.shapes import json_key
 from rung.structured.validate import errors_of
 
 _MAX_ROUNDS = 10
+# Errors that may mean that another type than a string is wanted.
+_NO_STRING = ("type", "enum", "const")
 _ECHOES = ("properties", "$defs", "definitions")
 
 
@@ -35,6 +37,19 @@ def mended(value: Any, schema: Schema) -> tuple[Any, tuple[str, ...]]:
     for inner in _inside(value, errors):
         if not errors_of(inner, schema):
             return inner, ("unwrapped",)
+    whole, mends, errors = _as_far_as_it_goes(value, schema, errors)
+    return (value, ()) if errors else (whole, mends)
+
+
+def mended_in_part(value: Any, schema: Schema) -> tuple[Any, tuple[str, ...]]:
+    """The value with all mends that can be made in it, for whoever keeps only its right parts."""
+    return _as_far_as_it_goes(value, schema, errors_of(value, schema))[:2]
+
+
+def _as_far_as_it_goes(
+    value: Any, schema: Schema, errors: list[ValidationError]
+) -> tuple[Any, tuple[str, ...], list[ValidationError]]:
+    """A mended copy of the value, the names of the mends, and the errors that are left."""
     box = [deepcopy(value)]
     mends: dict[str, None] = {}
     for _ in range(_MAX_ROUNDS):
@@ -43,9 +58,7 @@ def mended(value: Any, schema: Schema) -> tuple[Any, tuple[str, ...]]:
             break
         mends.update(dict.fromkeys(done))
         errors = errors_of(box[0], schema)
-        if not errors:
-            return box[0], tuple(mends)
-    return value, ()
+    return box[0], tuple(mends), errors
 
 
 def is_echo(value: Any, schema: Schema) -> bool:
@@ -95,7 +108,7 @@ def _mend(box: list[Any], errors: Iterable[ValidationError]) -> list[str]:
         elif isinstance(holder, dict) and last in holder and found is None:
             del holder[last]
             done.append("dropped_nulls")
-        elif error.kind.name == "type" and isinstance(found, str):
+        elif error.kind.name in _NO_STRING and isinstance(found, str):
             try:
                 inner = parse(found)
             except NotJsonError:

@@ -9,12 +9,13 @@ import json
 import math
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from rung.chat import JsonObject
 from rung.errors import SchemaError
 from rung.structured import keywords
 from rung.structured.cases import Case, Cases, TooLargeError
+from rung.structured.parts import Parts
 from rung.structured.references import References, Schema, Site, escaped, schemas_of
 from rung.structured.shapes import Anything, Array, Object, Property, Shape, Text, Values, union
 from rung.structured.validate import is_valid_under
@@ -53,13 +54,17 @@ def _normal_form(text: str, recursion: int) -> NormalForm:
     references = References(json.loads(text))
     is_too_large = False
     for is_loose in (False, True):
+        unfolded = recursion + 1
         # Most schemas are done by the first; the others are for those that explode.
         for depth, can_skip in (*((r, False) for r in range(recursion, -1, -1)), (0, True)):
+            if unfolded <= depth and not can_skip:
+                continue  # no reference came back to itself that often: it would explode again
             builder = _Builder(references, depth, can_skip, is_loose)
             try:
                 shape = builder.build([references.root], "", 0)
             except TooLargeError:
                 is_too_large = True
+                unfolded = builder.cases.deepest
                 continue
             if shape is not None:
                 is_recursive = any("recursion is cut" in what for what in builder.relaxed)
@@ -77,9 +82,9 @@ class _Builder:
         self, references: References, recursion: int, can_skip: bool, is_loose: bool
     ) -> None:
         self.relaxed: dict[str, None] = {}
-        self._references = references
+        self._parts = Parts(references, self._relax)
         self._can_skip = can_skip
-        self._cases = Cases(references, recursion, self._relax, is_loose)
+        self.cases = Cases(references, recursion, self._relax, is_loose)
         self._nodes = 0
 
     def build(self, sites: list[Site], pointer: str, depth: int) -> Shape | None:
@@ -91,7 +96,7 @@ class _Builder:
             self._relax(pointer, f"is cut at {MAX_DEPTH} levels")
             return None
         shapes: list[Shape] = []
-        for case in self._cases.of(sites, pointer):
+        for case in self.cases.of(sites, pointer):
             shapes += self._shapes(case, pointer, depth)
         return union(shapes)
 
@@ -159,13 +164,13 @@ class _Builder:
         known = max((len(keywords.prefix(schema)) for schema in schemas), default=0)
         prefix: list[Shape] = []
         for index in range(known if high is None else min(known, high)):
-            item = self.build(self._item_sites(case, index), f"{pointer}/{index}", depth + 1)
+            item = self.build(self._parts.item(case, index), f"{pointer}/{index}", depth + 1)
             if item is None:
                 break
             prefix.append(item)
         items = None
         if len(prefix) == known and (high is None or high > known):
-            items = self.build(self._item_sites(case, known), f"{pointer}/*", depth + 1)
+            items = self.build(self._parts.item(case, known), f"{pointer}/*", depth + 1)
         if items is None:
             high = len(prefix) if high is None else min(high, len(prefix))
         is_unique = any(schema.get("uniqueItems") is True for schema in schemas)
@@ -173,18 +178,11 @@ class _Builder:
             high = min(len(items.values), len(items.values) if high is None else high)
         if high is not None and high < low:
             return None
-        if any("contains" in s and s.get("minContains") != 0 for s in schemas):
+        if any(
+            "contains" in s and (s.get("minContains") != 0 or "maxContains" in s) for s in schemas
+        ):
             self._relax(pointer, "contains: is not enforced")
         return Array(tuple(prefix), items, low, high, is_unique)
-
-    def _item_sites(self, case: Case, index: int) -> list[Site]:
-        sites: list[Site] = []
-        for site in case:
-            schema = cast(JsonObject, site.schema)
-            prefix = keywords.prefix(schema)
-            sub = prefix[index] if index < len(prefix) else keywords.rest(schema)
-            sites.append(self._references.inside(site, sub))
-        return sites
 
     def _object(
         self, case: Case, schemas: list[JsonObject], pointer: str, depth: int
@@ -209,14 +207,15 @@ class _Builder:
             if not is_required and depth > 0 and self._nodes > MAX_NODES:
                 self._relax(place, "is left out, for the schema is too large")
                 continue
-            shape = self.build(self._property_sites(case, name, place), place, depth + 1)
+            shape = self.build(self._parts.named(case, name, place), place, depth + 1)
             if shape is not None:
-                properties.append(Property(name, shape, is_required, self._note(case, name)))
+                properties.append(Property(name, shape, is_required, self._parts.note(case, name)))
                 room -= not is_required
             elif is_required:
                 return None
         is_open = not names and limit != 0 and key is not None
-        extra = self._extra(case, pointer, depth) if is_open else None
+        inner = f"{pointer}/*"
+        extra = self.build(self._parts.free(case, inner), inner, depth + 1) if is_open else None
         if extra is not None:
             return Object((), extra, floor, limit, key if isinstance(key, Text) else None)
         if floor > len(properties):
@@ -245,70 +244,7 @@ class _Builder:
             variants.append(replace(shape, properties=kept))
         return union(variants)
 
-    def _property_sites(self, case: Case, name: str, pointer: str) -> list[Site]:
-        """What each schema of the case asks of the property `name`."""
-        sites: list[Site] = []
-        is_declared = any(
-            name in keywords.mapping(cast(JsonObject, s.schema), "properties") for s in case
-        )
-        for site in case:
-            schema = cast(JsonObject, site.schema)
-            own = keywords.mapping(schema, "properties")
-            subs = [own[name]] if name in own else []
-            for pattern, sub in keywords.mapping(schema, "patternProperties").items():
-                subs += [sub] if is_valid_under(name, {"pattern": pattern}) else []
-            if not subs:
-                subs = [schema.get("additionalProperties", True)]
-                subs += [] if is_declared else [schema.get("unevaluatedProperties", True)]
-            if "propertyNames" in schema:
-                is_allowed = is_valid_under(name, schema["propertyNames"])
-                if is_allowed is None:
-                    self._relax(pointer, "propertyNames: is not enforced")
-                subs.append(is_allowed is not False)
-            sites += [self._references.inside(site, sub) for sub in subs]
-        return sites
-
     def _key(self, case: Case, pointer: str, depth: int) -> Shape | None:
         """The shape of the keys of a dictionary; None if there can be no key."""
-        sites: list[Site] = []
-        for site in case:
-            schema = cast(JsonObject, site.schema)
-            rules = [{"pattern": pattern} for pattern in self._patterns(schema)[:1]]
-            rules += [schema["propertyNames"]] if "propertyNames" in schema else []
-            sites += [self._references.inside(site, rule) for rule in rules]
-        if not sites:
-            return Anything()
-        text = self._references.inside(sites[0], {"type": "string"})
-        return self.build([text, *sites], f"{pointer}/*", depth + 1)
-
-    def _patterns(self, schema: JsonObject) -> list[str]:
-        """The patterns of keys under which a value may stand."""
-        found = keywords.mapping(schema, "patternProperties")
-        return [pattern for pattern, sub in found.items() if sub is not False]
-
-    def _extra(self, case: Case, pointer: str, depth: int) -> Shape | None:
-        """The shape of the values of a dictionary."""
-        sites: list[Site] = []
-        for site in case:
-            schema = cast(JsonObject, site.schema)
-            by_pattern = keywords.mapping(schema, "patternProperties")
-            others = [schema.get("additionalProperties", True)]
-            others.append(schema.get("unevaluatedProperties", True))
-            subs = [by_pattern[pattern] for pattern in self._patterns(schema)[:1]]
-            sites += [self._references.inside(site, sub) for sub in subs or others]
-        return self.build(sites, f"{pointer}/*", depth + 1)
-
-    def _note(self, case: Case, name: str) -> str:
-        """What the author says of a property: at its place, else where its reference leads."""
-        for site in case:
-            subs = keywords.mapping(cast(JsonObject, site.schema), "properties")
-            place = self._references.inside(site, subs.get(name))
-            for _ in range(8):
-                schema = place.schema if isinstance(place.schema, dict) else {}
-                note = schema.get("description") or schema.get("title")
-                if isinstance(note, str):
-                    return " ".join(note.split())
-                if "$ref" not in schema:
-                    break
-                place = self._references.follow(place, schema["$ref"])
-        return ""
+        sites = self._parts.key(case)
+        return self.build(sites, f"{pointer}/*", depth + 1) if sites else Anything()

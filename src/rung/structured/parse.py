@@ -18,8 +18,8 @@ class NotJsonError(ValueError):
 def parse(text: str) -> Any:
     """The value of `text`, by RFC 8259.
 
-    Raises `NotJsonError` for anything else, and for what JSON leaves open: a key given twice, a
-    number beyond a double, half of a surrogate pair, nesting beyond 64 levels.
+    Raises `NotJsonError` for anything else, and for what JSON leaves open: a key with two
+    values, a number beyond a double, half of a surrogate pair, nesting beyond 64 levels.
     """
     # Few brackets cannot nest deep, and counting them is much faster than looking where they are.
     if text.count("[") + text.count("{") > MAX_NESTING and nesting(text) > MAX_NESTING:
@@ -56,9 +56,9 @@ def nesting(text: str) -> int:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise NotJsonError(f"the key {twice!r} is given twice")
+        for name, value in pairs:
+            if json.dumps(value) != json.dumps(found[name]):
+                raise NotJsonError(f"the key {name!r} is given twice, with different values")
     return found
 
 

@@ -25,8 +25,8 @@ _MAY_BECOME_ESCAPE = re.compile(
 )
 _LONGEST_ESCAPE = len(r"\ud83d\ude00")
 _SCALAR = re.compile(r"[-+.\w]+")
-# After these a bracket begins JSON and no aside in a sentence.
-_JSON_BRACKET = re.compile(r"[\[{]\s*[\"'\[{\-\d]")
+# What brackets in a sentence may hold, so that they are no JSON in any syntax.
+_ASIDE = re.compile(r"[^\[\]{}\"':,]*")
 _THINKING = ("<think>", "<thinking>")
 _END_OF_THINKING = re.compile(r"</think(?:ing)?>")
 _LONGEST_TAG = len("</thinking>")
@@ -80,6 +80,15 @@ class PartialObject:
         None if no list is open.
         """
         return self._value.open_list() if self.is_open else None
+
+    def without_brackets(self) -> list[tuple[dict[str, Any] | list[Any], str | None]] | None:
+        """What is open, from the outside in, if nothing but the closing brackets is missing.
+
+        Each container has its whole values, and the key under which the next one stands. None if
+        anything else has begun.
+        """
+        is_between = self.is_open and self._state == self._read_next
+        return self._value.opened() if is_between and not self._rest[self._at :].strip() else None
 
     # Each state reads on from `_at`; false means that it needs more text.
 
@@ -224,13 +233,23 @@ class PartialObject:
 
     def _give_up(self) -> None:
         """What came is not JSON; if it was only a bracket in a sentence, the search goes on."""
-        root_at = self._root_at
-        if root_at is None or _JSON_BRACKET.match(self._rest, root_at):
+        if self._root_at is None:
             self._state = None
             return
         self._value = GrowingValue()
-        self._at, self._root_at = root_at + 1, None
-        self._state = self._search
+        self._at = self._root_at + 1
+        self._state = self._pass_aside
+
+    def _pass_aside(self) -> bool:
+        """The words after a bracket that began no JSON, and the bracket that closes them."""
+        words = _ASIDE.match(self._rest, self._at)
+        self._at = self._at if words is None else words.end()
+        end = self._rest[self._at : self._at + 1]
+        if end:
+            self._at, self._root_at = self._at + 1, None
+            # What began there may be a value of another syntax: nothing in it is the answer.
+            self._state = self._search if end in "]}" else None
+        return bool(end)
 
     def _forget(self) -> None:
         """Drop what was read; from a bracket on that may begin the JSON it may be needed again."""

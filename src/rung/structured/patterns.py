@@ -7,12 +7,11 @@ that it matches, the original matches.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from rung.structured.regex import Chars, Choice, Node, Repeat, Sequence, UnsupportedError, parse
-
-_ROOMS = (256, 128, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +39,29 @@ def rewrite(pattern: str, shortest: int, longest: int, is_careful: bool = False)
         node = replace(node, low=max(node.low, shortest))
     if isinstance(node, Repeat) and node.high is not None and node.high < node.low:
         return None
-    # First what has no end is given one, then what has one is cut, too.
-    forms = (_bounded(node, room, longest, is_cut) for is_cut in (False, True) for room in _ROOMS)
-    smallest = _bounded(node, _ROOMS[-1], longest, is_cut=True)
-    bounded = next((form for form in forms if _lengths(form)[1] <= longest), smallest)
+    bounded = _fitted(node, longest)
     low, high = _lengths(bounded)
     if is_careful and low < shortest and (longer := _lengthened(bounded, shortest - low)):
         bounded = longer
         low, high = _lengths(bounded)
     text = _group(bounded) if isinstance(bounded, Choice) else _written(bounded)
     return Fitted(f"^{text}$", low, high)
+
+
+def _fitted(node: Node, longest: int) -> Node:
+    """The widest form that matches at most `longest` characters, else the narrowest there is."""
+    # First what has no end is given one, then what has one is cut, too.
+    for is_cut in (False, True):
+        if _lengths(_bounded(node, 1, longest, is_cut))[1] > longest:
+            continue
+        is_over = partial(_is_over, node, longest, is_cut)
+        room = bisect_left(range(longest + 1), True, lo=2, key=is_over) - 1
+        return _bounded(node, room, longest, is_cut)
+    return _bounded(node, 1, longest, is_cut=True)
+
+
+def _is_over(node: Node, longest: int, is_cut: bool, room: int) -> bool:
+    return _lengths(_bounded(node, room, longest, is_cut))[1] > longest
 
 
 def _bounded(node: Node, room: int, longest: int, is_cut: bool) -> Node:

@@ -34,7 +34,8 @@ class CompiledSchema:
 
     `relaxed` says, each as `JSON Pointer into the answer: what`, where it differs from the
     original: what the engine will not enforce, and what was left out or cut. `is_strict` is false
-    where a target with a strict mode must be asked without it. `characters` is the length of the
+    where a target with a strict mode must be asked without it; the schema is then a hint, with all
+    that its author says. `characters` is the length of the
     longest answer, infinite if nothing bounds it. `calibrated` is the share of random answers under
     it that are valid under the original, once they are read.
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+import re
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote, urldefrag, urljoin
@@ -15,17 +16,21 @@ Schema = JsonObject | bool
 # Keywords whose values are data, where a "$id" or "$ref" is not a keyword.
 _DATA = frozenset({"enum", "const", "default", "examples", "example"})
 
+_LONE = re.compile(r"draft-0[467]")
+
 
 class Site(NamedTuple):
     """A schema where it stands.
 
     `base` is the URI that its references are relative to; `trail` holds the references that were
-    followed to get here, so that recursion can be counted.
+    followed to get here, so that recursion can be counted. `within` are the schemas, by identity,
+    that it is a part of and that are about the same value.
     """
 
     schema: Schema
     base: str = ""
     trail: tuple[str, ...] = ()
+    within: tuple[int, ...] = ()
 
 
 def schemas_of(sites: Iterable[Site]) -> list[JsonObject]:
@@ -39,9 +44,12 @@ class References:
     def __init__(self, document: Schema) -> None:
         self._resources: dict[str, Any] = {"": document}
         self._anchors: dict[tuple[str, str], tuple[Any, str]] = {}
+        self._dynamic = Counter[str]()
         draft = document.get("$schema") if isinstance(document, dict) else None
         # Before draft 6 the keyword was "id", which later drafts leave to the user.
         self._id = "id" if isinstance(draft, str) and "draft-04" in draft else "$id"
+        # Until draft 7 nothing counts that stands beside a reference, not even a name.
+        self._is_lone = isinstance(draft, str) and bool(_LONE.search(draft))
         base = self._base(document, "")
         self.root = Site(document, base, (f"{base}#",))
         for schema, base, _ in self._objects():
@@ -51,6 +59,10 @@ class References:
         """A subschema of `site`; what is no schema (an unknown keyword's value) asks nothing."""
         found = cast(Schema, schema) if isinstance(schema, dict | bool) else True
         return Site(found, self._base(found, site.base), site.trail)
+
+    def beside(self, site: Site, schema: Any) -> Site:
+        """A subschema of `site` that is about the same value, such as one of its `allOf`."""
+        return self.inside(site, schema)._replace(within=(*site.within, id(site.schema)))
 
     def follow(self, site: Site, reference: Any) -> Site:
         """What `reference` means at `site`; raises `SchemaError` if it is nowhere or remote."""
@@ -67,7 +79,12 @@ class References:
             found, base = self._point(url, fragment, reference)
         if not isinstance(found, dict | bool):
             raise SchemaError(f"$ref {reference!r} leads to something that is not a schema")
-        return Site(cast(Schema, found), base, (*site.trail, f"{url}#{fragment}"))
+        trail = (*site.trail, f"{url}#{fragment}")
+        return Site(cast(Schema, found), base, trail, (*site.within, id(site.schema)))
+
+    def is_ambiguous(self, reference: Any) -> bool:
+        """Whether what a `$dynamicRef` means depends on the way that led to it."""
+        return isinstance(reference, str) and self._dynamic[urldefrag(reference)[1]] > 1
 
     def broken(self) -> str | None:
         """The first reference that leads nowhere, as `JSON Pointer: why`, if there is one."""
@@ -96,7 +113,8 @@ class References:
 
     def _base(self, schema: Any, base: str) -> str:
         """The base URI inside `schema`, which may name itself."""
-        name = cast(JsonObject, schema).get(self._id) if isinstance(schema, dict) else None
+        found = cast(JsonObject, schema) if isinstance(schema, dict) else {}
+        name = None if self._is_lone and "$ref" in found else found.get(self._id)
         if isinstance(name, str) and not name.startswith("#"):
             return _target(base, name)[0]
         return base
@@ -109,6 +127,7 @@ class References:
         for keyword in ("$anchor", "$dynamicAnchor"):
             anchor = schema.get(keyword)
             if isinstance(anchor, str):
+                self._dynamic[anchor] += keyword == "$dynamicAnchor"
                 self._anchors.setdefault((base, anchor), (schema, base))
 
     def _objects(self) -> Iterator[tuple[JsonObject, str, str]]:

@@ -11,7 +11,8 @@ from rung.structured.references import Schema
 _KEY = "cannot_answer"
 # What references by pointer may lead to. Before draft 6 a schema was named by "id".
 _DEFINITIONS = ("$defs", "definitions")
-_BASE = "urn:rung:answer"
+# A hierarchical one: else relative references in the schema could not be resolved.
+_BASE = "https://answer.invalid/schema"
 MAX_REASON_CHARACTERS = 300
 
 REFUSAL: JsonObject = {

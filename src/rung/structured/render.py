@@ -6,8 +6,15 @@ import math
 from dataclasses import dataclass, replace
 
 from rung.chat import JsonObject
-from rung.structured.dictionaries import ENTRIES, bounded_keys, fixed_keys, free_keys
-from rung.structured.leaves import Leaf, length_of, number_leaf, text_leaf, values_leaf
+from rung.structured.dictionaries import (
+    ENTRIES,
+    bounded_keys,
+    fixed_keys,
+    free_keys,
+    hinted_keys,
+)
+from rung.structured.leaves import Leaf, length_of, number_leaf, values_leaf
+from rung.structured.limits import exceeded
 from rung.structured.references import escaped
 from rung.structured.shapes import (
     Anything,
@@ -19,9 +26,12 @@ from rung.structured.shapes import (
     Text,
     Union,
     Values,
+    exactly,
     is_bounded,
+    union,
 )
 from rung.structured.targets import Target
+from rung.structured.texts import text_leaf
 
 # What goes with values: punctuation, and the line ends and indents that models like to write.
 _BRACKETS = 5
@@ -61,7 +71,10 @@ class Rendering:
 
 
 def render(shape: Shape, target: Target, caps: Caps) -> Rendering:
-    """The schema of `shape` for `target`. Any value at all is taken to mean an object."""
+    """The schema of `shape` for `target`. Any value at all is taken to mean an object.
+
+    Where the target has a strict mode that cannot take it, it is written as a hint.
+    """
     if target.max_characters is not None and (caps.characters or math.inf) > target.max_characters:
         caps = replace(caps, characters=target.max_characters)
     root = Object(extra=Anything()) if isinstance(shape, Anything) else shape
@@ -69,32 +82,34 @@ def render(shape: Shape, target: Target, caps: Caps) -> Rendering:
     schema, characters = renderer.render(root, "")
     if not isinstance(root, Object):
         renderer.loosen("", "strict mode needs one object at the root, so it is off")
+    if target.limits and (excess := exceeded(schema, target.limits)):
+        renderer.loosen("", f"strict mode does not take {excess}, so it is off")
+    if renderer.off:
+        hint = render(root, target.hint or target, caps)
+        return replace(hint, relaxed=(renderer.off, *hint.relaxed))
     schema = {**(target.settings or {}), **schema}
-    return Rendering(schema, characters, tuple(renderer.relaxed), renderer.is_strict)
+    return Rendering(schema, characters, tuple(renderer.relaxed), target.is_closed)
 
 
 class _Renderer:
+    """Renders one shape; `off` says why strict mode cannot take it, if it cannot."""
+
     def __init__(self, target: Target, caps: Caps) -> None:
         self.relaxed: list[str] = []
-        self.is_strict = target.is_closed
+        self.off = ""
         self._target = target
         self._caps = caps
 
     def render(self, shape: Shape, pointer: str) -> tuple[JsonObject, float]:
         """The schema, and the characters of its longest answer."""
-        schema, characters = self._rendered(shape, pointer)
-        if refused := sorted(self._target.refused & schema.keys()):
-            self._relax(pointer, f"{', '.join(refused)}: not enforced by this engine")
-            schema = {name: value for name, value in schema.items() if name not in refused}
-        return schema, characters
-
-    def _rendered(self, shape: Shape, pointer: str) -> tuple[JsonObject, float]:
         match shape:
+            case Anything() if self._target.is_hint:
+                return {}, math.inf
             case Anything():
                 self._relax(pointer, "any value: objects are not offered")
                 return self.render(_SIMPLE, pointer)
             case Values():
-                return self._leaf(values_leaf(shape), pointer)
+                return self._values(shape, pointer)
             case Text():
                 return self._leaf(self._text(shape), pointer)
             case Number():
@@ -108,9 +123,15 @@ class _Renderer:
                 return {"anyOf": [schema for schema, _ in options]}, max(n for _, n in options)
 
     def loosen(self, pointer: str, why: str) -> None:
-        if self.is_strict:
-            self.is_strict = False
-            self._relax(pointer, why)
+        if self._target.is_closed and not self.off:
+            self.off = f"{pointer or '/'}: {why}"
+
+    def _values(self, shape: Values, pointer: str) -> tuple[JsonObject, float]:
+        flat = tuple(value for value in shape.values if not isinstance(value, list | dict))
+        if self._target.has_deep_values or len(flat) == len(shape.values):
+            return self._leaf(values_leaf(shape), pointer)
+        deep = [exactly(value) for value in shape.values if isinstance(value, list | dict)]
+        return self.render(union([*([Values(flat)] if flat else []), *deep]) or shape, pointer)
 
     def _relax(self, pointer: str, what: str) -> None:
         self.relaxed.append(f"{pointer or '/'}: {what}")
@@ -140,7 +161,7 @@ class _Renderer:
         if shape.min_items:
             schema["minItems"] = self._min_items(shape.min_items, pointer)
         if longest is not None:
-            schema["maxItems"] = longest
+            schema |= self._max_items(longest, pointer)
         return schema, _BRACKETS + (math.inf if longest is None else longest * (characters + _ITEM))
 
     def _tuple(self, shape: Array, pointer: str) -> tuple[JsonObject, float]:
@@ -154,7 +175,8 @@ class _Renderer:
         if shape.is_unique:
             self._relax(pointer, "uniqueItems: is not enforced")
         least = self._min_items(length, pointer)
-        schema: JsonObject = {"type": "array", "minItems": least, "maxItems": length}
+        most = self._max_items(length, pointer)
+        schema: JsonObject = {"type": "array", "minItems": least, **most}
         if self._target.has_tuples:
             return {**schema, "prefixItems": [item for item, _ in rendered]}, characters
         self._relax(pointer, "the order of the items: is not enforced")
@@ -168,6 +190,12 @@ class _Renderer:
             return least
         self._relax(pointer, f"minItems {least}: is not enforced")
         return most
+
+    def _max_items(self, most: int, pointer: str) -> JsonObject:
+        if self._target.has_max_items:
+            return {"maxItems": most}
+        self._relax(pointer, f"maxItems {most}: is not enforced")
+        return {}
 
     def _object(self, shape: Object, pointer: str) -> tuple[JsonObject, float]:
         if shape.extra is not None:
@@ -220,6 +248,10 @@ class _Renderer:
         is_ruled = shape.key is not None or shape.min_properties or shape.max_properties is not None
         slots = self._caps.slots if is_ruled else None
         slots = slots if self._caps.has_keys else 0
+        if self._target.is_hint:
+            return self._leaf(
+                hinted_keys(shape, Leaf(*self.render(extra, f"{pointer}/*"))), pointer
+            )
         is_free = slots is None and not self._target.has_key_patterns
         if isinstance(extra, Anything) and is_free:
             value = Leaf({}, 0.0)

@@ -102,6 +102,17 @@ def is_bounded(shape: Shape) -> bool:
             return True
 
 
+def exactly(value: Any) -> Shape:
+    """A JSON value as the shape that only it has."""
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value).items()
+        return Object(tuple(Property(name, exactly(inner), True) for name, inner in members))
+    if isinstance(value, list):
+        items = tuple(map(exactly, cast("list[Any]", value)))
+        return Array(items, None, len(items), len(items))
+    return Values((value,))
+
+
 def json_key(value: Any) -> str:
     """The same text for equal JSON values, and only for those: 1 is 1.0 and is not true."""
     return json.dumps(_plain(value), sort_keys=True)

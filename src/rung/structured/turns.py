@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from rung.chat import ChatRequest, Completion, JsonObject, Message
 from rung.errors import EngineError, SchemaError
 from rung.structured.answer import BadOutputError, require_object
+from rung.structured.budget import fitted
 from rung.structured.instructions import form
 from rung.structured.items import (
     MissingItems,
@@ -23,9 +24,13 @@ from rung.structured.items import (
     right_items,
     with_items,
 )
+from rung.structured.normal import normal_form
 from rung.structured.partial import PartialObject
 from rung.structured.portable import compile_schema
 from rung.structured.prompts import prompt
+from rung.structured.render import Caps
+from rung.structured.shapes import Object, Union, is_bounded
+from rung.structured.targets import target_named
 
 CONTINUED = "continued"
 ITEMS = "items_asked_again"
@@ -36,6 +41,7 @@ REPAIR = "repair_turn"
 # How much of a wrong answer the model is shown again.
 _SHOWN_CHARACTERS = 4_000
 _MAX_CONTINUED = 2
+_MAX_STEPS = 4
 
 
 class Asked(NamedTuple):
@@ -63,11 +69,11 @@ def next_step(asked: Asked, failure: EngineError, taken: tuple[str, ...]) -> Ste
     """What to do about an answer of kind `bad_output`; None if all has been tried.
 
     Each step is taken once, apart from going on where an answer was cut off. The repair turn is
-    the last of them.
+    the last of them, and at the latest the fifth call.
     """
     if REPAIR in taken:
         return None
-    if isinstance(failure, BadOutputError):
+    if isinstance(failure, BadOutputError) and len(taken) < _MAX_STEPS - 1:
         for step in (_continued, _items, _unthinking, _shorter):
             found = step(asked, failure)
             limit = _MAX_CONTINUED if step is _continued else 1
@@ -131,13 +137,27 @@ def _shorter(asked: Asked, failure: BadOutputError) -> Step | None:
     schema = request.schema
     if schema is not None and request.max_tokens is not None:
         try:
-            schema = compile_schema(schema, "generic", request.max_tokens // 2).schema
+            schema = _smaller(schema, request.max_tokens // 2)
         except SchemaError:
             schema = request.schema  # it cannot be made smaller: the words have to do
     tokens = "" if request.max_tokens is None else f"{request.max_tokens:,} "
     text = prompt("shorter").replace("{tokens} ", tokens)
     # It is not shown what it said: that would be most of what it has room for.
     return Step(SHORTER, replace(_with_turns(request, "", text), schema=schema), _as_it_is)
+
+
+def _smaller(schema: JsonObject, tokens: int) -> JsonObject:
+    """The schema with bounds, so that an answer fits `tokens`.
+
+    No bound holds a dictionary, so it is what ran away if there is one: it is to be empty, unless
+    it is the answer itself.
+    """
+    shape = normal_form(schema).shape
+    roots = shape.options if isinstance(shape, Union) else (shape,)
+    if is_bounded(shape) or any(isinstance(root, Object) and root.extra for root in roots):
+        return compile_schema(schema, "generic", tokens).schema
+    caps = Caps(has_open=False, has_keys=False)
+    return fitted(shape, target_named("generic"), tokens, caps).schema
 
 
 def _repair(asked: Asked, failure: EngineError) -> Step:
@@ -172,11 +192,13 @@ def _with_items(
     answer: Completion, missing: MissingItems, failure: BadOutputError, schema: JsonObject
 ) -> Completion:
     """The whole answer, of what was kept and what is new; the old one if that is not valid."""
+    new: list[Any] | None = None
     try:
-        new: Any = require_object(answer, missing.schema).parsed
+        new = require_object(answer, missing.schema).parsed
     except BadOutputError as error:
-        new = right_items(error.value, missing.schema)
-    whole = with_items(missing, new, schema)
+        # Of a list that was cut off only a right answer says that it is whole now.
+        new = None if missing.is_cut_off else right_items(error.value, missing.schema)
+    whole = None if new is None else with_items(missing, new, schema)
     if whole is None:
         kept_as_it_was = failure.completion
         return replace(
@@ -187,7 +209,7 @@ def _with_items(
         )
     value, lacking = whole
     lost = (f"items_dropped:{lacking}",) if lacking else ()
-    repairs = (f"items_kept:{len(missing.kept)}", *lost, *answer.repairs)
+    repairs = (f"items_kept:{len(missing.kept)}", *lost, *missing.mends, *answer.repairs)
     return replace(answer, text=_json(value), finish_reason="stop", repairs=repairs)
 
 

@@ -430,6 +430,30 @@ async def test_a_schema_that_cannot_be_enforced_is_flagged(
 
 
 @pytest.mark.parametrize(
+    "message",
+    ["Schema is too complex for compilation.", "output_config.format.schema: bad pattern"],
+)
+async def test_a_schema_that_the_api_refuses_goes_unenforced_and_is_flagged(message: str) -> None:
+    refusal = failure(400, {"error": {"type": "invalid_request_error", "message": message}})
+    async with talking([refusal, '{"a":"b"}']) as (claude, server):
+        completion = await claude.complete(ask(model=OPUS, schema=SCHEMA))
+        first, second = (call.body for call in server.chats)
+    assert first["output_config"]["format"]["schema"]
+    assert "format" not in second["output_config"]
+    assert {**second, "output_config": first["output_config"]} == first
+    assert completion.text == '{"a":"b"}'
+    assert completion.flags == ("schema_not_enforced",)
+
+
+async def test_a_refusal_that_is_not_about_the_schema_is_final() -> None:
+    refusal = failure(400, {"error": {"type": "invalid_request_error", "message": "max_tokens"}})
+    async with talking([refusal, '{"a":"b"}']) as (claude, server):
+        error = await failure_of(claude.complete(ask(model=OPUS, schema=SCHEMA)))
+        assert len(server.chats) == 1
+    assert error.kind == "bad_request"
+
+
+@pytest.mark.parametrize(
     "messages",
     [
         (),

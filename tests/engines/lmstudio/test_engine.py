@@ -170,6 +170,47 @@ async def test_a_plain_object_is_asked_for_as_a_schema() -> None:
         assert studio.server.chats[0].body["response_format"]["type"] == "json_schema"
 
 
+def sent_bounds(studio: LMStudio) -> list[dict[str, Any]]:
+    """How an integer of 0 to 9,999 was sent in each chat: Outlines knows digits, and no bounds."""
+    forms = [call.body["response_format"]["json_schema"] for call in studio.server.chats]
+    assert all(form["strict"] for form in forms)
+    return [form["schema"]["properties"]["n"] for form in forms]
+
+
+BOUNDED = {
+    "type": "object",
+    "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 9999}},
+    "required": ["n"],
+}
+FOR_LLAMACPP = {"type": "integer", "minimum": 0, "maximum": 9999}
+FOR_OUTLINES = {"type": "integer", "maxDigits": 4}
+
+
+@pytest.mark.parametrize("version", ["0.3", "0.4"])
+@pytest.mark.parametrize(
+    ("file_format", "expected"),
+    [("gguf", FOR_LLAMACPP), ("mlx", FOR_OUTLINES), ("yet_unknown", FOR_OUTLINES)],
+)
+async def test_a_schema_is_written_for_what_runs_the_model(
+    version: str, file_format: str, expected: dict[str, Any]
+) -> None:
+    models = [{**LMSTUDIO_MODEL, "format": file_format}]
+    script = ['{"n":1}'] * 2
+    async with running(script, models=models, version=version) as (engine, studio):
+        for _ in range(2):
+            await engine.complete(ask(schema=BOUNDED))
+        assert sent_bounds(studio) == [expected] * 2
+        lists = [call.path for call in studio.server.calls if call.path.endswith("/models")]
+        assert len(lists) == len(set(lists))
+
+
+async def test_a_schema_is_sent_even_where_no_list_tells_what_runs_the_model() -> None:
+    async with running(['{"n":1}']) as (engine, studio):
+        studio.server.routes["/api/v1/models"] = Route(content={"error": "oops"}, status=500)
+        await engine.complete(ask(schema=BOUNDED))
+        assert sent_bounds(studio) == [FOR_LLAMACPP]
+
+
 async def test_an_object_that_landed_in_the_reasoning_is_found_there() -> None:
     lost = Reply(text="", reasoning='{"a": "b"}', usage={"prompt_tokens": 3})
     async with running([lost]) as (engine, _):

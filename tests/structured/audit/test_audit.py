@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import rung.structured.audit as audit_package
 from rung.errors import UsageError
 from rung.structured import compile_schema
-from rung.structured.audit import Finding, Report, as_markdown, audit
+from rung.structured.audit import SCOPES, Finding, Report, as_markdown, audit
 from rung.structured.audit.imported import Imports
 from rung.structured.audit.rules import rule_of, rules
 from rung.structured.targets import TARGETS
 
+AS_IS = Path(audit_package.__file__).with_name("as_is.toml")
 MODELS = """
 from __future__ import annotations
 from enum import Enum
@@ -73,7 +76,7 @@ def line_of(text: str) -> int:
 
 def test_each_trap_of_a_model_is_found_at_its_field(tmp_path: Path) -> None:
     written(tmp_path, "models.py", MODELS)
-    report = audited(tmp_path, "models.py", targets=["llamacpp"])
+    report = audited(tmp_path, "models.py", targets=["llamacpp", "outlines"])
     assert {
         ("note-contradicts", line_of("short title"), "Plan.tasks[].what"),
         ("note-contradicts", line_of("exactly 5"), "Plan.tasks"),
@@ -127,7 +130,8 @@ def test_importing_gives_the_schemas_of_pydantic_itself(tmp_path: Path) -> None:
         "from pydantic import BaseModel, create_model\n"
         "print('noise on stdout')\n"
         "Part = create_model('Part', size=(float, ...))\n"
-        "class Whole(BaseModel):\n    name: str\n    part: Part\n"
+        "from decimal import Decimal\n"
+        "class Whole(BaseModel):\n    name: str\n    part: Part\n    price: Decimal\n"
     )
     written(tmp_path, "pkg/__init__.py", "")
     written(tmp_path, "pkg/models.py", text)
@@ -137,7 +141,8 @@ def test_importing_gives_the_schemas_of_pydantic_itself(tmp_path: Path) -> None:
     assert not of_rule(real, "unread")
     assert not of_rule(real, "import-failed")
     assert real.schemas == 1
-    assert ("unbounded-string", 5, "Whole.name") in places(real)
+    [name] = of_rule(real, "unbounded-string")  # a decimal is a number here, as it is for a call
+    assert (name.line, name.path) == (6, "Whole.name")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +263,7 @@ def test_schemas_inside_json_documents_keep_lines_and_definitions(tmp_path: Path
     assert report.schemas == 2
     assert not of_rule(report, "cannot-compile")
     assert {f.line for f in of_rule(report, "unbounded-string")} == {line}
-    assert "tool.pet.n" in {f.path for f in of_rule(report, "unbounded-string")}
+    assert [(f.path, f.others) for f in of_rule(report, "unbounded-string")] == [("Pet.n", 1)]
 
 
 def test_json_lines_and_toml_are_read(tmp_path: Path) -> None:
@@ -326,7 +331,8 @@ def test_unions_whose_branches_nothing_tells_apart_are_found(tmp_path: Path) -> 
 def test_counts_in_a_description_must_agree_with_the_bounds_of_a_list(
     tmp_path: Path, note: str, bounds: dict[str, int], rule: str | None
 ) -> None:
-    part = {"type": "array", "items": {"type": "integer"}, "description": note, **bounds}
+    items = {"type": "integer"}
+    part: dict[str, object] = {"type": "array", "items": items, "description": note, **bounds}
     assert rules_of_notes(tmp_path, part) == ([rule] if rule else [])
 
 
@@ -372,6 +378,105 @@ def test_files_that_cannot_be_read_are_findings_and_the_others_are_audited(tmp_p
     assert report.schemas == 1
 
 
+def test_what_an_editor_allows_in_json_is_read_and_keeps_its_lines(tmp_path: Path) -> None:
+    text = (
+        '{ // a comment, "with": quotes\n  "type": "object", /* two\n lines */\n'
+        '  "properties": {\n    "url": {"type": "string", "const": "http://x", /* ,} */},\n'
+        '    "a": {"type": "string"}, // the last\n  },\n}\n'
+    )
+    written(tmp_path, "s.json", text)
+    report = audited(tmp_path)
+    assert only(report, "unbounded-string").line == 6
+    assert not of_rule(report, "unreadable")
+
+
+def test_python_in_a_declared_encoding_is_read(tmp_path: Path) -> None:
+    text = f"# -*- coding: latin-1 -*-\n# \xe9\n{MODELS.replace('from __future__', '# ')}"
+    (tmp_path / "m.py").write_bytes(text.encode("latin-1"))
+    assert audited(tmp_path).schemas == 1
+    (tmp_path / "m.py").write_bytes(b"# coding: no-such-code\nx = 1\n")
+    assert "no-such-code" in only(audited(tmp_path), "unreadable").why
+
+
+@pytest.mark.parametrize("pattern", ["old", "old/", "old/*", "m.py", "*/m.py"])
+def test_what_is_excluded_is_passed_over(tmp_path: Path, pattern: str) -> None:
+    written(tmp_path, "old/m.py", MODELS)
+    written(tmp_path, "new.py", MODELS)
+    assert {f.file for f in audited(tmp_path, excluded=[pattern]).findings} == {"new.py"}
+
+
+def test_a_part_that_many_models_hold_is_one_finding_that_counts_them(tmp_path: Path) -> None:
+    text = "from pydantic import BaseModel\nclass Part(BaseModel):\n    name: str\n" + "".join(
+        f"class M{i}(BaseModel):\n    part: Part\n" for i in range(5)
+    )
+    written(tmp_path, "m.py", text)
+    found = only(audited(tmp_path, targets=["llamacpp"]), "unbounded-string")
+    assert (found.line, found.path, found.others) == (3, "M0.part.name", 4)
+    assert found.where == "M0.part.name (+4)"
+
+
+def test_fields_on_one_line_stay_apart(tmp_path: Path) -> None:
+    part = {"type": "string"}
+    schema = {"type": "object", "properties": {"a": part, "b": part}}
+    written(tmp_path, "s.json", json.dumps(schema))
+    found = of_rule(audited(tmp_path, targets=["llamacpp"]), "unbounded-string")
+    assert [(f.path, f.others) for f in found] == [("s.a", 0), ("s.b", 0)]
+
+
+def test_names_that_no_text_can_hold_are_reported_all_the_same(tmp_path: Path) -> None:
+    written(tmp_path, "s.json", '{"type": "object", "properties": {"\\ud800": {"type": "string"}}}')
+    report = audited(tmp_path)
+    assert json.dumps([f.path for f in report.findings]).encode()
+    assert as_markdown(report).encode()
+
+
+def test_what_rung_solves_is_told_apart_from_what_it_checks_afterwards(tmp_path: Path) -> None:
+    solved = {"type": "string", "pattern": "^\\d{4}$"}
+    checked = {"type": "string", "pattern": "^(?=.*a)b+$"}
+    schema = {"type": "object", "required": ["s", "c"], "properties": {"s": solved, "c": checked}}
+    written(tmp_path, "s.json", json.dumps(schema))
+    report = audited(tmp_path, targets=["llamacpp"])
+    scopes = {scope: {f.path for f in report.findings if f.scope == scope} for scope in SCOPES}
+    assert scopes["rung"] == {"s.c"}
+    assert scopes["as-is"] == {"s.s"}
+    assert not any("s.s" in what for what in compile_schema(schema, "llamacpp").relaxed)
+
+
+def test_nothing_that_is_said_of_a_schema_as_it_is_holds_for_the_form_that_rung_sends(
+    tmp_path: Path,
+) -> None:
+    schema = {
+        "type": "object",
+        "required": ["n"],
+        "properties": {
+            "n": {"type": "number", "minimum": 0, "maximum": 3, "multipleOf": 0.5},
+            "i": {"type": "integer", "minimum": 2},
+            "m": {"type": "string", "format": "email"},
+            "p": {"type": "string", "pattern": r"\d+", "maxLength": 9},
+            "u": {"type": "array", "items": {"type": "boolean"}, "uniqueItems": True},
+            "k": {"oneOf": [{"$ref": "#/$defs/a"}, {"not": {"type": "integer"}}]},
+        },
+        "$defs": {"a": {"allOf": [{"type": "integer"}, {"maximum": 9}]}},
+    }
+    for target in TARGETS:
+        sent = compile_schema(schema, target)
+        if TARGETS[target].is_closed and not sent.is_strict:
+            continue  # what strict mode would refuse is sent without it
+        written(tmp_path, f"{target}.json", json.dumps(sent.schema))
+        report = audited(tmp_path, f"{target}.json", targets=[target])
+        told = {what.partition(": ")[0] for what in sent.relaxed}
+        left = {f"/{f.path.partition('.')[2]}" for f in report.findings if f.scope == "as-is"}
+        assert left <= told  # what the engine passes over, and Rung has said so
+
+
+def test_every_engine_of_the_table_is_a_target() -> None:
+    rows = tomllib.loads(AS_IS.read_text(encoding="utf-8"))
+    effects = ("ignored", "refused", "unconstrained")
+    for row in rows.values():
+        assert {engine for effect in effects for engine in row.get(effect, [])} <= TARGETS.keys()
+    assert all(row["what"] and set(effects) & row.keys() for row in rows.values())
+
+
 def test_environments_and_hidden_folders_are_passed_over(tmp_path: Path) -> None:
     for folder in (".venv", "node_modules", ".git", "src"):
         written(tmp_path, f"{folder}/m.py", MODELS)
@@ -402,7 +507,7 @@ def test_markdown_cells_cannot_break_the_table(tmp_path: Path) -> None:
     written(tmp_path, "s.json", json.dumps(schema))
     rows = [row for row in as_markdown(audited(tmp_path)).splitlines() if "unbounded" in row]
     assert rows
-    assert all(row.replace("\\|", "").count("|") == 7 and "<b>" not in row for row in rows)
+    assert all(row.replace("\\|", "").count("|") == 8 and "<b>" not in row for row in rows)
 
 
 def test_what_the_compiler_says_has_a_rule_of_its_own(tmp_path: Path) -> None:

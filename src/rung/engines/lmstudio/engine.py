@@ -28,14 +28,22 @@ from rung.engines.failure import Origin, refuses
 from rung.engines.fields import as_number, as_object, as_text, first_count
 from rung.engines.health import HEALTH_TIMEOUT_S
 from rung.engines.lmstudio import chat as lmstudio_chat
-from rung.engines.lmstudio.models import Entry, find_entry, read_config, read_entries
+from rung.engines.lmstudio.models import (
+    Entry,
+    find_entry,
+    read_config,
+    read_entries,
+    read_v0_entries,
+)
 from rung.engines.openai_compatible import CHAT_ROUTE, OpenAICompatibleEngine
 from rung.engines.polling import Stall
+from rung.engines.profiles import Dialect
 from rung.engines.wire import Encoded, Wire
 from rung.errors import EngineError
 
 LOAD_TIMEOUT_S = 1800.0
 _MODELS = "/api/v1/models"
+_MODELS_V0 = "/api/v0/models"
 _DOWNLOAD = f"{_MODELS}/download"
 _REST_TIMEOUT_S = 30.0
 _LISTING = "LM Studio was asked for its models"
@@ -85,11 +93,36 @@ class LMStudioEngine(OpenAICompatibleEngine):
     async def _prepared(
         self, request: ChatRequest, origin: Origin, deadline: Deadline
     ) -> ChatRequest:
-        """The list tells what the native route may be asked; it is read once for each model."""
+        """The list tells what the native route may be asked, and what enforces a schema.
+
+        It is read once for each model.
+        """
         is_known = find_entry(self._entries, request.model) is not None
         if self._is_native and lmstudio_chat.can_carry(request) and not is_known:
             await deadline.wait(self._list(origin), _LISTING)
+        elif request.schema is not None and not is_known:
+            await deadline.wait(self._learn_formats(origin), _LISTING)
         return request
+
+    async def _learn_formats(self, origin: Origin) -> None:
+        """The list of any version. What none tells is taken to be GGUF: the call itself goes on,
+        and its answer is held against the schema in any case."""
+        for route, read in ((_MODELS, read_entries), (_MODELS_V0, read_v0_entries)):
+            try:
+                answer = await self._connection.ask("GET", route, None, origin, HEALTH_TIMEOUT_S)
+            except EngineError as error:
+                if error.kind == "bad_request":
+                    continue  # LM Studio 0.3 does not know the first of them
+                return
+            self._entries = read(answer)
+            return
+
+    def _dialect(self, request: ChatRequest) -> Dialect:
+        entry = find_entry(self._entries, request.model)
+        dialect = super()._dialect(request)
+        if entry is None or entry.is_gguf:
+            return dialect
+        return replace(dialect, schema_target="outlines")
 
     async def _check_served(self, served: str, origin: Origin, deadline: Deadline) -> None:
         if origin.model is None or self._is_same(origin.model, served):

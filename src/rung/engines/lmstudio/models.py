@@ -33,7 +33,10 @@ class Instance:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A model on disk. `reasoning` are the settings that its `reasoning` parameter takes."""
+    """A model on disk. `reasoning` are the settings that its `reasoning` parameter takes.
+
+    `format` is that of its file: "gguf", "mlx", what is yet to come, or empty if it is not told.
+    """
 
     key: str
     names: frozenset[str]
@@ -41,6 +44,12 @@ class Entry:
     size_bytes: int | None
     max_context_tokens: int | None
     reasoning: tuple[str, ...]
+    format: str = ""
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether llama.cpp runs it. Any other runs on MLX, where Outlines enforces schemas."""
+        return self.format in ("", "gguf")
 
     def loaded(self) -> list[LoadedModel]:
         """Its instances. Their memory is that of the file, for LM Studio does not measure it."""
@@ -60,6 +69,24 @@ def read_entries(answer: JsonObject) -> list[Entry]:
     """The models of the list; what is unknown or of the wrong type is left out."""
     entries = (as_object(raw) for raw in as_list(answer.get("models")))
     return [_entry(fields) for fields in entries if as_text(fields.get("key"))]
+
+
+def read_v0_entries(answer: JsonObject) -> list[Entry]:
+    """The models of `GET /api/v0/models` of LM Studio 0.3, by their id alone."""
+    found = (as_object(raw) for raw in as_list(answer.get("data")))
+    return [
+        Entry(
+            key=as_text(fields["id"]),
+            names=frozenset({as_text(fields["id"]).lower()}),
+            instances=(),
+            size_bytes=None,
+            max_context_tokens=first_count(fields.get("max_context_length")),
+            reasoning=(),
+            format=as_text(fields.get("compatibility_type")),
+        )
+        for fields in found
+        if as_text(fields.get("id"))
+    ]
 
 
 def read_config(config: JsonObject, identifier: str) -> Instance:
@@ -120,6 +147,7 @@ def _entry(fields: JsonObject) -> Entry:
         size_bytes=first_count(fields.get("size_bytes")),
         max_context_tokens=first_count(fields.get("max_context_length")),
         reasoning=tuple(filter(None, options)),
+        format=as_text(fields.get("format")),
     )
 
 

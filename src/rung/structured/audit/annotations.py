@@ -3,189 +3,133 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+import tomllib
+from functools import cache
+from importlib.resources import files
 from typing import Any, cast
 
 from rung.chat import JsonObject
+from rung.structured.audit.bounds import UNREAD, Resolver, constrained, literal, name_of
 
-_PLAIN: dict[str, JsonObject] = {
-    "str": {"type": "string"},
-    "bytes": {"type": "string", "format": "binary"},
-    "int": {"type": "integer"},
-    "float": {"type": "number"},
-    "bool": {"type": "boolean"},
-    "None": {"type": "null"},
-    "Any": {},
-    "object": {},
-    "dict": {"type": "object", "additionalProperties": True},
-    "list": {"type": "array"},
-    "set": {"type": "array", "uniqueItems": True},
-    "tuple": {"type": "array"},
-    "datetime": {"type": "string", "format": "date-time"},
-    "date": {"type": "string", "format": "date"},
-    "time": {"type": "string", "format": "time"},
-    "timedelta": {"type": "string", "format": "duration"},
-    "UUID": {"type": "string", "format": "uuid"},
-    "UUID4": {"type": "string", "format": "uuid"},
-    "Path": {"type": "string", "format": "path"},
-    "EmailStr": {"type": "string", "format": "email"},
-    "AnyUrl": {"type": "string", "format": "uri", "minLength": 1},
-    "HttpUrl": {"type": "string", "format": "uri", "minLength": 1, "maxLength": 2083},
-    "Decimal": {"anyOf": [{"type": "number"}, {"type": "string"}]},
-    "PositiveInt": {"type": "integer", "exclusiveMinimum": 0},
-    "NonNegativeInt": {"type": "integer", "minimum": 0},
-    "PositiveFloat": {"type": "number", "exclusiveMinimum": 0},
-    "NonNegativeFloat": {"type": "number", "minimum": 0},
-    "StrictStr": {"type": "string"},
-    "StrictInt": {"type": "integer"},
-    "StrictBool": {"type": "boolean"},
-    "StrictFloat": {"type": "number"},
-    "JsonValue": {},
-    "constr": {"type": "string"},
-    "conint": {"type": "integer"},
-    "confloat": {"type": "number"},
-}
 _LISTS = {
-    *("list", "List", "Sequence", "Iterable", "Collection", "MutableSequence", "deque"),
-    "conlist",
+    *("list", "List", "Sequence", "Iterable", "Collection", "MutableSequence", "deque", "Deque"),
+    *("conlist", "Generator", "Iterator"),
 }
-_SETS = {"set", "Set", "frozenset", "FrozenSet", "AbstractSet", "conset"}
+_SETS = {"set", "Set", "frozenset", "FrozenSet", "AbstractSet", "MutableSet", "conset"}
 _DICTS = {"dict", "Dict", "Mapping", "MutableMapping", "defaultdict", "OrderedDict"}
+_TUPLES = {"tuple", "Tuple"}
 _WRAPPERS = {"Required", "NotRequired", "ReadOnly", "Final", "Annotated", "SkipValidation"}
-# Arguments of Field, StringConstraints and annotated_types, by type of the value they bound.
-_BOUNDS = {
-    "ge": "minimum",
-    "gt": "exclusiveMinimum",
-    "le": "maximum",
-    "lt": "exclusiveMaximum",
-    "Ge": "minimum",
-    "Gt": "exclusiveMinimum",
-    "Le": "maximum",
-    "Lt": "exclusiveMaximum",
-    "multiple_of": "multipleOf",
-    "pattern": "pattern",
-    "regex": "pattern",
-}
-_LENGTHS = {
-    "min_length": "min",
-    "max_length": "max",
-    "min_items": "min",
-    "max_items": "max",
-    "MinLen": "min",
-    "MaxLen": "max",
-}
-
-Named = Callable[[str], JsonObject | None]
 
 
-def name_of(node: ast.expr | None) -> str:
-    """The last name of `a.b.Name`; "" for anything else."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
+@cache
+def _plain() -> dict[str, JsonObject]:
+    text = files(__package__ or "").joinpath("types.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
 
 
-def schema_of(node: ast.expr, named: Named) -> JsonObject | None:
-    """The schema of an annotation, or None where only importing it would tell.
+def schema_of(node: ast.expr, names: Resolver) -> JsonObject:
+    """The schema of an annotation; what only importing it would tell is marked as `UNREAD`."""
+    found = _known(node, names)
+    if found is None:
+        why = f"its type, {ast.unparse(node)[:80]}, is not defined in the files read"
+        return {UNREAD: why}
+    return found
 
-    `named` gives the schema of a name that the module defines or imports.
-    """
+
+def _known(node: ast.expr, names: Resolver) -> JsonObject | None:
     match node:
         case ast.Constant(value=None):
             return {"type": "null"}
         case ast.Constant(value=str() as text):
             try:
-                return schema_of(ast.parse(text, mode="eval").body, named)
+                return schema_of(ast.parse(text.strip(), mode="eval").body, names)
             except (SyntaxError, ValueError, RecursionError):
                 return None
         case ast.Name() | ast.Attribute():
-            return _of_name(name_of(node), named)
+            return _of_name(name_of(node), names, [])
         case ast.BinOp(op=ast.BitOr()):
-            return _union([node.left, node.right], named)
+            return _union(_operands(node), names)
         case ast.Subscript():
-            return _of_subscript(name_of(node.value), _arguments(node.slice), named)
+            return _of_subscript(name_of(node.value), arguments_of(node), names)
         case ast.Call():
-            return _of_call(node, named)
+            return _of_call(node, names)
         case _:
             return None
 
 
-def constrained(schema: JsonObject, call: ast.expr) -> JsonObject:
-    """The schema with the bounds and the description that `Field(…)` or `Gt(0)` give."""
-    if not isinstance(call, ast.Call):
-        return schema
-    given = {keyword.arg: _value(keyword.value) for keyword in call.keywords if keyword.arg}
-    name = name_of(call.func)
-    if name in _BOUNDS | _LENGTHS and call.args:
-        given[name] = _value(call.args[0])
-    elif name == "Len":
-        given |= dict(zip(("min_length", "max_length"), map(_value, call.args), strict=False))
-    for argument, value in given.items():
-        if value is not None:
-            schema = _with(schema, argument, value)
-    return schema
+def _operands(node: ast.expr) -> list[ast.expr]:
+    """`A`, `B` and `C` of `A | B | C`; not by recursion, for it may be long."""
+    found: list[ast.expr] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        found.append(node.right)
+        node = node.left
+    return [node, *reversed(found)]
 
 
-def _with(schema: JsonObject, argument: str, value: Any) -> JsonObject:
-    if argument in ("description", "title"):
-        return {**schema, argument: value}
-    if argument not in _BOUNDS and argument not in _LENGTHS:
-        return schema
-    branches = schema.get("anyOf")
-    if isinstance(branches, list):
-        bounded = [_with(branch, argument, value) for branch in cast("list[JsonObject]", branches)]
-        return {**schema, "anyOf": bounded}
-    kind = schema.get("type")
-    if argument in _BOUNDS:
-        return schema if kind in ("null", "array") else {**schema, _BOUNDS[argument]: value}
-    unit = {"string": "Length", "array": "Items", "object": "Properties"}.get(str(kind))
-    return {**schema, f"{_LENGTHS[argument]}{unit}": value} if unit else schema
+def arguments_of(node: ast.Subscript) -> list[ast.expr]:
+    """The arguments of `Name[…]`."""
+    return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
 
 
-def _of_name(name: str, named: Named) -> JsonObject | None:
-    own = named(name)
+def _of_name(name: str, names: Resolver, arguments: list[JsonObject]) -> JsonObject | None:
+    own = names.schema(name, arguments)
     if own is not None:
         return own
-    if name in _PLAIN:
-        return dict(_PLAIN[name])
-    for names, plain in ((_LISTS, "list"), (_SETS, "set"), (_DICTS, "dict")):
-        if name in names:
-            return dict(_PLAIN[plain])
-    return dict(_PLAIN["tuple"]) if name == "Tuple" else None
+    for group, plain in ((_LISTS, "list"), (_SETS, "set"), (_DICTS, "dict"), (_TUPLES, "tuple")):
+        if name in group:
+            name = plain
+    return dict(_plain()[name]) if name in _plain() else None
 
 
-def _of_subscript(name: str, arguments: list[ast.expr], named: Named) -> JsonObject | None:
-    first = arguments[0] if arguments else None
-    if first is None:
+def _of_subscript(name: str, arguments: list[ast.expr], names: Resolver) -> JsonObject | None:
+    if not arguments:
         return None
+    first = arguments[0]
     if name == "Literal":
-        values = [_value(argument) for argument in arguments]
-        return {"const": values[0]} if len(values) == 1 else {"enum": values}
+        return _literal(arguments, names)
     if name == "Union":
-        return _union(arguments, named)
+        return _union(arguments, names)
     if name == "Optional":
-        return _union([first, ast.Constant(value=None)], named)
+        return _union([first, ast.Constant(value=None)], names)
     if name in _WRAPPERS:
-        inner = schema_of(first, named)
+        inner = schema_of(first, names)
         for metadata in arguments[1:]:
-            inner = None if inner is None else constrained(inner, metadata)
+            inner = constrained(inner, metadata, names)
         return inner
     if name in _DICTS:
-        values = schema_of(arguments[-1], named)
-        return {"type": "object", "additionalProperties": values or True}
+        return _dictionary(arguments, names)
     if name in _LISTS | _SETS:
         unique = {"uniqueItems": True} if name in _SETS else {}
-        return {"type": "array", "items": schema_of(first, named) or {}, **unique}
-    if name in ("tuple", "Tuple"):
-        return _tuple(arguments, named)
-    return _of_name(name, named)
+        return {"type": "array", "items": schema_of(first, names), **unique}
+    if name in _TUPLES:
+        return _tuple(arguments, names)
+    if name in ("type", "Type", "Callable", "ClassVar"):
+        return None
+    return _of_name(name, names, [schema_of(argument, names) for argument in arguments])
 
 
-def _tuple(arguments: list[ast.expr], named: Named) -> JsonObject:
+def _literal(arguments: list[ast.expr], names: Resolver) -> JsonObject | None:
+    values = [literal(names.expression(argument)) for argument in arguments]
+    if any(value is ... for value in values):
+        return None  # a member of an Enum, or an alias of another Literal
+    return {"const": values[0]} if len(values) == 1 else {"enum": values}
+
+
+def _dictionary(arguments: list[ast.expr], names: Resolver) -> JsonObject:
+    found: JsonObject = {"type": "object"}
+    if len(arguments) > 1 and name_of(arguments[0]) not in ("str", "Any"):
+        # The text of a key says nothing of its type: only what bounds it counts.
+        keys = schema_of(arguments[0], names)
+        if {"$ref", "enum", "const", "pattern", "minLength", "maxLength"} & keys.keys():
+            found["propertyNames"] = keys
+    return {**found, "additionalProperties": schema_of(arguments[-1], names) or True}
+
+
+def _tuple(arguments: list[ast.expr], names: Resolver) -> JsonObject:
     last = arguments[-1]
     if isinstance(last, ast.Constant) and last.value is ...:
-        return {"type": "array", "items": schema_of(arguments[0], named) or {}}
-    items = [schema_of(argument, named) or {} for argument in arguments]
+        return {"type": "array", "items": schema_of(arguments[0], names)}
+    items = [schema_of(argument, names) for argument in arguments]
     return {
         "type": "array",
         "prefixItems": items,
@@ -194,39 +138,25 @@ def _tuple(arguments: list[ast.expr], named: Named) -> JsonObject:
     }
 
 
-def _of_call(node: ast.Call, named: Named) -> JsonObject | None:
-    """`constr(max_length=5)`, `conlist(str, max_length=3)` and their like."""
+def _of_call(node: ast.Call, names: Resolver) -> JsonObject | None:
+    """`constr(max_length=5)`, `conlist(str, max_length=3)`, `NewType("Id", int)`."""
     name = name_of(node.func)
+    if name == "NewType" and len(node.args) == 2:
+        return schema_of(node.args[1], names)
     if not name.startswith("con"):
         return None
     if name in ("conlist", "conset") and node.args:
-        base = _of_subscript(name, node.args[:1], named)
+        base = _of_subscript(name, node.args[:1], names)
     else:
-        base = _of_name(name, named)
-    return None if base is None else constrained(base, node)
+        base = _of_name(name, names, [])
+    return None if base is None else constrained(base, node, names)
 
 
-def _union(options: list[ast.expr], named: Named) -> JsonObject | None:
+def _union(options: list[ast.expr], names: Resolver) -> JsonObject:
     branches: list[JsonObject] = []
     for option in options:
-        if isinstance(option, ast.BinOp) and isinstance(option.op, ast.BitOr):
-            found = _union([option.left, option.right], named)
-        else:
-            found = schema_of(option, named)
-        if found is None:
-            return None
-        inner = found.get("anyOf") if found.keys() == {"anyOf"} else None
-        branches += cast("list[JsonObject]", inner) if isinstance(inner, list) else [found]
-    return {"anyOf": branches}
-
-
-def _arguments(node: ast.expr) -> list[ast.expr]:
-    return list(node.elts) if isinstance(node, ast.Tuple) else [node]
-
-
-def _value(node: ast.expr) -> Any:
-    """A literal's value; None where it is computed."""
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return None
+        found = schema_of(option, names)
+        inner: Any = found.get("anyOf") if found.keys() == {"anyOf"} else None
+        parts = cast("list[JsonObject]", inner) if isinstance(inner, list) else [found]
+        branches += [part for part in parts if part not in branches]
+    return branches[0] if len(branches) == 1 else {"anyOf": branches}

@@ -7,13 +7,14 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rung.structured.audit.documents import lines_of, schemas_in
+from rung.structured.audit.as_is import as_is_findings
+from rung.structured.audit.documents import lines_of, schemas_in, without_comments
 from rung.structured.audit.enforcement import unenforced
 from rung.structured.audit.files import UnreadableError, files_of, text_of
-from rung.structured.audit.finding import Finding, Found, Place, Report
+from rung.structured.audit.finding import Finding, Found, Place, Report, merged
 from rung.structured.audit.imported import Imports, with_imported
 from rung.structured.audit.modules import Module, Modules, parse_module
-from rung.structured.audit.python_source import python_schemas
+from rung.structured.audit.python_source import literal_schemas, model_schemas, output_names
 from rung.structured.audit.rules import finding
 from rung.structured.audit.shape_rules import shape_findings
 from rung.structured.audit.walk import nodes
@@ -28,30 +29,33 @@ def audit(
     folder: Path | None = None,
     targets: Sequence[str] = (),
     budget_tokens: int = DEFAULT_MAX_TOKENS,
+    excluded: Sequence[str] = (),
     imports: Imports | None = None,
 ) -> Report:
     """Audits files, folders and Python modules (`names`, relative to `folder`).
 
-    `targets` are kinds of engines; all, if there are none. Nothing is run unless `imports` says
-    so. Files of a folder that cannot be read are findings. Raises `UsageError` for what is not
-    there and for an unknown target.
+    `targets` are kinds of engines; all, if there are none. `excluded` are patterns of names and
+    paths that are passed over inside folders. Nothing is run unless `imports` says so. Files of a
+    folder that cannot be read are findings. Raises `UsageError` for what is not there and for an
+    unknown target.
     """
     folder = folder or Path.cwd()
     targets = tuple(dict.fromkeys(target_named(name).name for name in targets or TARGETS))
-    paths = files_of(names or ["."], folder)
+    paths = files_of(names or ["."], folder, excluded)
     reader = _Reader(folder)
     schemas = list(reader.read(paths, imports))
-    findings = set(reader.problems)
+    findings = list(reader.problems)
     for found in schemas:
         parts = nodes(found.schema)
-        findings |= {*shape_findings(found, parts, targets)}
-        findings |= {*unenforced(found, parts, targets, budget_tokens)}
+        findings += shape_findings(found, parts, targets)
+        findings += unenforced(found, parts, targets, budget_tokens)
+        findings += as_is_findings(found, parts, targets)
     return Report(
         files=len(paths),
         schemas=len(schemas),
         targets=targets,
         budget_tokens=budget_tokens,
-        findings=tuple(sorted(findings)),
+        findings=tuple(merged(findings)),
     )
 
 
@@ -64,23 +68,26 @@ class _Reader:
 
     def read(self, paths: Sequence[Path], imports: Imports | None) -> Iterator[Found]:
         modules: list[Module] = []
+        literals: list[Found] = []
         for path in paths:
             try:
                 if path.suffix == ".py":
-                    modules.append(_module(path))
+                    module = _module(path)
+                    literals += literal_schemas(module, self._shown(path))
+                    module.outputs.update(output_names(module))
+                    module.forget_code()
+                    modules.append(module)
                 else:
                     yield from self._documents(path)
             except UnreadableError as error:
                 place = Place(self._shown(path), 1)
                 self.problems.append(finding("unreadable", place, "", str(error)))
         shown = {str(module.path): self._shown(module.path) for module in modules}
-        found = python_schemas(Modules(modules), shown)
-        if imports is None:
-            yield from found
-            return
-        merged, problems = with_imported(list(found), Modules(modules), shown, imports)
-        self.problems += problems
-        yield from merged
+        found = [*model_schemas(Modules(modules), shown), *literals]
+        if imports is not None:
+            found, problems = with_imported(found, Modules(modules), shown, imports)
+            self.problems += problems
+        yield from found
 
     def _documents(self, path: Path) -> Iterator[Found]:
         text = text_of(path)
@@ -95,6 +102,7 @@ class _Reader:
             case ".toml":
                 yield from schemas_in(_toml(text), path.stem, Place(file, 1), {})
             case _:
+                text = without_comments(text)
                 value = _json(text, 1)
                 yield from schemas_in(value, path.stem, Place(file, 1), lines_of(text, file))
 
@@ -110,7 +118,8 @@ def _module(path: Path) -> Module:
     try:
         return parse_module(path, text)
     except SyntaxError as error:
-        raise UnreadableError(f"it is not valid Python: line {error.lineno}: {error.msg}") from None
+        line = f"line {error.lineno}: " if error.lineno else ""
+        raise UnreadableError(f"it is not valid Python: {line}{error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise UnreadableError(f"it is not valid Python: {error}") from None
 

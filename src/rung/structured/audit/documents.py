@@ -19,6 +19,7 @@ _SHAPING = {
 # Under these names stands an example, or a whole that only looks like a schema.
 _DATA = {"default", "examples", "example", "const", "enum"}
 _MARK = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|\n', re.DOTALL)
+_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
 _MAX_DEPTH = 60
 
 
@@ -49,7 +50,7 @@ def schemas_in(value: Any, name: str, place: Place, lines: Mapping[str, Place]) 
         own = {p.removeprefix(pointer): at for p, at in lines.items() if p.startswith(pointer)}
         own |= {p: at for p, at in lines.items() if p.split("/")[1:2] in [[key] for key in shared]}
         title = schema.get("title")
-        called = title if isinstance(title, str) and title else _called(pointer) or name
+        called = title if isinstance(title, str) and title else _called(pointer, value) or name
         yield Found(called, own.get("", place), {**schema, **shared}, own)
 
 
@@ -80,6 +81,18 @@ def lines_of(text: str, file: str) -> dict[str, Place]:
         elif mark[0] == '"':
             last = mark
     return found
+
+
+def without_comments(text: str) -> str:
+    """JSON without the comments and last commas that editors allow in it; lines stay in place."""
+    if "//" not in text and "/*" not in text:
+        return text
+
+    def kept(match: re.Match[str]) -> str:
+        return match[0] if match[0][0] == '"' else "\n" * match[0].count("\n")
+
+    once = _COMMENT.sub(kept, text)
+    return _COMMENT.sub(kept, once)  # a comma may be the last only without the comment after it
 
 
 def _here(stack: list[tuple[str, int | None]], key: str) -> str:
@@ -119,9 +132,26 @@ def _shared(schema: JsonObject, document: Any) -> JsonObject:
     return {key: part for key, part in whole if key in heads and key not in schema}
 
 
-def _called(pointer: str) -> str:
-    """The last part of a pointer that is a name and not a wrapper's."""
+def _called(pointer: str, document: Any) -> str:
+    """The "name" beside a wrapped schema, or the last part of its pointer that is no wrapper's."""
     wrappers = {"schema", "json_schema", "parameters", "input_schema", "response_format"}
-    names = [part for part in pointer.split("/") if part and part not in wrappers]
-    names = [part for part in names if not part.isdecimal()]
-    return names[-1].replace("~1", "/").replace("~0", "~") if names else ""
+    tokens = [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
+    if tokens and tokens[-1] in wrappers:
+        around = _at(document, tokens[:-1])
+        named = cast(JsonObject, around).get("name") if isinstance(around, dict) else None
+        if isinstance(named, str) and named:
+            return named
+    names = [token for token in tokens if token not in wrappers and not token.isdecimal()]
+    return names[-1] if names else ""
+
+
+def _at(document: Any, tokens: list[str]) -> Any:
+    """The value there; None where it is inside a string that is JSON itself."""
+    for token in tokens:
+        if isinstance(document, list) and token.isdecimal() and int(token) < len(document):  # pyright: ignore[reportUnknownArgumentType]
+            document = cast("list[Any]", document)[int(token)]
+        elif isinstance(document, dict):
+            document = cast(JsonObject, document).get(token)
+        else:
+            return None
+    return document

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rung.errors import SchemaError
-from rung.structured.audit.finding import Finding, Found
+from rung.structured.audit.finding import Finding, Found, narrowed
 from rung.structured.audit.rules import finding, rule_of
 from rung.structured.audit.walk import Node, loops_of, path_of
 from rung.structured.budget import BudgetError
 from rung.structured.portable import compile_schema
 from rung.structured.references import Schema
+
+# What makes no answer wrong, only smaller.
+_NO_CAUSES = {"calibration", "left-out", "depth", "recursion", "root-not-object"}
 
 
 def unenforced(
@@ -24,13 +27,14 @@ def unenforced(
     for node in parts:
         places.setdefault(node.at, node.pointer)
     loops = loops_of(parts)
-    unread = {pointer for pointer, _ in found.gaps}
+    gaps = {pointer for pointer, _ in found.gaps}
+    unread = {node.at for node in parts if node.pointer in gaps}
     causes: dict[tuple[str, str, str], dict[str, None]] = {}
     for target in targets:
         for pointer, rule, why in _relaxed(found.schema, target, budget_tokens):
             at = _shallowest(pointer, loops)
             # What could not be read is taken for any value, which is no fault of the schema.
-            if rule != "any-value" or places.get(at) not in unread:
+            if rule != "any-value" or at not in unread:
                 causes.setdefault((at, rule, why), {})[target] = None
     return [
         finding(
@@ -38,7 +42,7 @@ def unenforced(
             found.line_of(_nearest(at, places)),
             path_of(found.name, at),
             why,
-            tuple(named) if len(named) < len(targets) else (),
+            narrowed(tuple(named), targets),
         )
         for (at, rule, why), named in causes.items()
     ]
@@ -53,7 +57,10 @@ def _relaxed(schema: Schema, target: str, budget_tokens: int) -> list[tuple[str,
     except SchemaError as error:
         return [("", "cannot-compile", str(error))]
     pairs = (relaxed.partition(": ") for relaxed in compiled.relaxed)
-    return [("" if at == "/" else at, rule_of(what).name, what) for at, _, what in pairs]
+    found = [("" if at == "/" else at, rule_of(what).name, what) for at, _, what in pairs]
+    # That random answers fail is news only where nothing else says why.
+    is_explained = any(rule not in _NO_CAUSES for _, rule, _ in found)
+    return [entry for entry in found if entry[1] != "calibration" or not is_explained]
 
 
 def _shallowest(at: str, loops: Mapping[str, str]) -> str:

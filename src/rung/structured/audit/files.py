@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import tokenize
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from rung.errors import UsageError
@@ -19,11 +22,12 @@ class UnreadableError(ValueError):
     """A file that cannot be audited; the message says why."""
 
 
-def files_of(names: Sequence[str], folder: Path) -> list[Path]:
+def files_of(names: Sequence[str], folder: Path, excluded: Sequence[str] = ()) -> list[Path]:
     """The files of paths and module names, each once; folders are walked.
 
-    Hidden folders, environments and build folders inside them are passed over. Raises `UsageError`
-    for what is neither a path nor a module, and for a file of another kind.
+    Hidden folders, environments and build folders inside them are passed over, and so is what
+    matches a pattern of `excluded`, by its name or by its path from there. Raises `UsageError` for
+    what is neither a path nor a module, and for a file of another kind.
     """
     found: dict[Path, Path] = {}
     for name in names:
@@ -31,7 +35,7 @@ def files_of(names: Sequence[str], folder: Path) -> list[Path]:
         if "\0" in name or not path.exists():
             path = _module(name, folder)
         if path.is_dir():
-            entries: Iterator[Path] = _walk(path)
+            entries: Iterator[Path] = _walk(path, excluded)
         elif path.suffix in SUFFIXES:
             entries = iter([path])
         else:
@@ -50,21 +54,35 @@ def text_of(path: Path) -> str:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise UnreadableError(f"it is larger than {MAX_FILE_BYTES / 1e6:.0f} MB")
-        return content.decode("utf-8-sig")
+        return content.decode(_encoding(path, content))
     except UnicodeDecodeError:
         raise UnreadableError("it is not UTF-8") from None
+    except (SyntaxError, LookupError) as error:
+        raise UnreadableError(f"it is not valid Python: {error}") from None
     except OSError as error:
         raise UnreadableError(f"it cannot be read: {error.strerror}") from None
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, excluded: Sequence[str]) -> Iterator[Path]:
+    def is_left_out(path: Path) -> bool:
+        told = (path.name, path.relative_to(folder).as_posix())
+        return any(fnmatch(name, pattern.rstrip("/")) for name in told for pattern in excluded)
+
     for parent, folders, files in os.walk(folder):
-        # In place, so that os.walk does not enter them.
-        folders[:] = sorted(name for name in folders if name[0] != "." and name not in _PASSED_OVER)
+        here = [Path(parent, name) for name in sorted(folders) if name not in _PASSED_OVER]
+        # In place, so that os.walk does not enter the others.
+        folders[:] = [p.name for p in here if p.name[0] != "." and not is_left_out(p)]
         for name in sorted(files):
             path = Path(parent, name)
-            if path.suffix in SUFFIXES and path.is_file():
+            if path.suffix in SUFFIXES and path.is_file() and not is_left_out(path):
                 yield path
+
+
+def _encoding(path: Path, content: bytes) -> str:
+    """UTF-8, unless it is Python that declares another (PEP 263)."""
+    if path.suffix != ".py":
+        return "utf-8-sig"
+    return tokenize.detect_encoding(io.BytesIO(content).readline)[0]
 
 
 def _module(name: str, folder: Path) -> Path:

@@ -41,9 +41,21 @@ def answers_of(entry: dict[str, str]) -> Iterator[dict[str, Any]]:
         if not is_own or not getattr(value, "model_fields", None):
             continue
         try:
-            yield {"name": name, "schema": value.model_json_schema()}  # pyright: ignore
+            yield {"name": name, "schema": schema_of(value)}
         except Exception as error:  # noqa: BLE001 (one model of several)
             yield {"name": name, "error": f"{type(error).__name__}: {error}"}
+
+
+def schema_of(model: Any) -> Any:
+    """What pydantic says of a model, with decimals as numbers only, which is how Rung asks."""
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Numbers(GenerateJsonSchema):
+        def decimal_schema(self, schema: Any) -> Any:
+            found = super().decimal_schema(schema)
+            return next(iter(found.get("anyOf", [found])))
+
+    return model.model_json_schema(schema_generator=Numbers)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from rung.structured.audit.finding import SEVERITIES, Finding, Report
+from rung.structured.audit.finding import SCOPES, SEVERITIES, Finding, Report
 
 
 def as_markdown(report: Report) -> str:
@@ -15,10 +15,20 @@ def as_markdown(report: Report) -> str:
         "",
         f"{report.schemas} schemas in {report.files} files, for {', '.join(report.targets)}, "
         f"{report.budget_tokens:,} tokens: {counts}.",
+        "",
+        *(f"- **{scope}**: {meaning}." for scope, meaning in SCOPES.items()),
     ]
     for file, findings in groupby(report.findings, lambda finding: finding.file):
-        lines += ["", f"## {_cell(file)}", "", "| Line | Where | Rule | Engines | Why | Fix |"]
-        lines += ["|---|---|---|---|---|---|", *map(_row, sorted(findings, key=_badness))]
+        lines += [
+            "",
+            f"## {_cell(file)}",
+            "",
+            "| Line | Where | Rule | Scope | Engines | Why | Fix |",
+        ]
+        lines += [
+            "|---|---|---|---|---|---|---|",
+            *(_row(report, f) for f in sorted(findings, key=_badness)),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -26,10 +36,16 @@ def _badness(finding: Finding) -> tuple[int, int]:
     return SEVERITIES.index(finding.severity), finding.line
 
 
-def _row(finding: Finding) -> str:
-    rule = f"**{finding.rule}** ({finding.severity})"
-    engines = ", ".join(finding.targets) or "all"
-    cells = (str(finding.line), finding.path, rule, engines, finding.why, finding.fix)
+def _row(report: Report, finding: Finding) -> str:
+    cells = (
+        str(finding.line),
+        finding.where,
+        f"**{finding.rule}** ({finding.severity})",
+        finding.scope,
+        report.engines_of(finding),
+        finding.why,
+        finding.fix,
+    )
     return f"| {' | '.join(map(_cell, cells))} |"
 
 

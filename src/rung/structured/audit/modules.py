@@ -8,19 +8,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rung.structured.audit.annotations import name_of
+from rung.structured.audit.bounds import name_of
 
 _MAX_BASES = 40
+_CODE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _MODEL_BASES = {
     **dict.fromkeys(("BaseModel", "RootModel", "SQLModel"), "pydantic"),
     **dict.fromkeys(("Enum", "IntEnum", "StrEnum"), "enum"),
     "TypedDict": "typeddict",
+    "NamedTuple": "namedtuple",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One file. `aliases` are the names that are given a value, `imports` those of other files."""
+    """One file. `aliases` are the names that are given a value, `imports` those of other files, and
+    `outputs` the classes that its calls ask for as answers.
+    """
 
     path: Path
     tree: ast.Module
@@ -29,6 +33,13 @@ class Module:
     imports: dict[str, tuple[int, str, str]] = field(
         default_factory=dict[str, tuple[int, str, str]]
     )
+    outputs: set[str] = field(default_factory=set[str])
+
+    def forget_code(self) -> None:
+        """Keeps what models are made of only: a large project's syntax takes hundreds of MB."""
+        self.tree.body.clear()
+        for node in self.classes.values():
+            node.body = [entry for entry in node.body if not isinstance(entry, _CODE)]
 
 
 Definition = tuple[Module, ast.ClassDef | ast.expr]
@@ -82,7 +93,7 @@ class Modules:
         return self.find(source, original, depth + 1) if source is not None else None
 
     def kind(self, module: Module, node: ast.ClassDef, depth: int = 0) -> str:
-        """`pydantic`, `typeddict`, `dataclass`, `enum`, or "" for any other class."""
+        """`pydantic`, `typeddict`, `dataclass`, `namedtuple`, `enum`, or "" for any other class."""
         if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
             return "dataclass"
         for base in node.bases:

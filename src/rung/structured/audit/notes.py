@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from rung.chat import JsonObject
+from rung.structured.audit.ranges import is_promise, range_findings
 
 _NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _N = rf"(\d{{1,6}}|{'|'.join(_NUMBERS)})"
 _UNIT = r"(characters?|chars?|words?|sentences?|items?|entries|elements?|bullets?|options?)"
-_NEGATED = re.compile(r"\b(not|never|n't|unless|if|when)\b", re.IGNORECASE)
 # How a count is said, and which ends of a range it gives: (pattern, low group, high group).
 _SAYINGS: tuple[tuple[re.Pattern[str], int, int], ...] = tuple(
     (re.compile(rf"\b{text}\s+{_UNIT}\b", re.IGNORECASE), low, high)
@@ -54,6 +54,8 @@ def note_findings(schema: JsonObject) -> Iterator[tuple[str, str]]:
             least, most = _CHARACTERS[said.unit]
             scaled = said._replace(low=said.low * least, high=said.high * most)
             yield from _judged(scaled, "minLength", "maxLength", schema)
+    if kind in ("integer", "number"):
+        yield from range_findings(note, schema)
     choice = _CHOICE.search(note)
     values = schema.get("enum")
     if choice and isinstance(values, list) and _number(choice[1]) != len(values):  # pyright: ignore[reportUnknownArgumentType]
@@ -90,7 +92,7 @@ def _counts(note: str) -> Iterator[_Said]:
     for pattern, low, high in _SAYINGS:
         for match in pattern.finditer(note):
             # "If there are 2 to 3 items" and "not exactly two items" promise something else.
-            if _NEGATED.search(re.split(r"[.;!?]", note[: match.start()])[-1]):
+            if not is_promise(note, match.start()):
                 continue
             yield _Said(
                 match[0],

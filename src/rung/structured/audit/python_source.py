@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rung.chat import JsonObject
-from rung.structured.audit.annotations import name_of
+from rung.structured.audit.bounds import name_of
 from rung.structured.audit.documents import looks_like_schema, schemas_in
 from rung.structured.audit.finding import Found, Place
 from rung.structured.audit.models import ModelReader
@@ -29,15 +29,14 @@ _MAX_FOLLOWED = 1_000  # names in one literal
 _UNREAD = "part of it is computed, so only running the module would tell"
 
 
-def python_schemas(modules: Modules, shown: dict[str, str]) -> Iterator[Found]:
-    """All schemas, those of models that no other model holds first."""
+def model_schemas(modules: Modules, shown: dict[str, str]) -> Iterator[Found]:
+    """The schemas of all models, those that no other model holds first."""
     readers: list[tuple[ModelReader, Found, int]] = []
     for module in modules:
-        used = _output_names(module)
         for node in module.classes.values():
             kind = modules.kind(module, node)
             is_output = kind == "pydantic" or (
-                kind in ("typeddict", "dataclass") and node.name in used
+                kind in ("typeddict", "dataclass") and node.name in module.outputs
             )
             if is_output and not _is_empty(node):
                 reader = ModelReader(modules, shown)
@@ -48,9 +47,6 @@ def python_schemas(modules: Modules, shown: dict[str, str]) -> Iterator[Found]:
         if own not in covered:
             covered |= reader.classes
             yield found
-    for module in modules:
-        file = shown.get(str(module.path), str(module.path))
-        yield from _literals(module, file)
 
 
 def _is_empty(node: ast.ClassDef) -> bool:
@@ -59,7 +55,8 @@ def _is_empty(node: ast.ClassDef) -> bool:
     return not is_parametrised and not any(isinstance(e, ast.AnnAssign) for e in node.body)
 
 
-def _output_names(module: Module) -> set[str]:
+def output_names(module: Module) -> set[str]:
+    """The names of the classes that some call in the module asks for as its answer."""
     found: set[str] = set()
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call):
@@ -68,7 +65,7 @@ def _output_names(module: Module) -> set[str]:
     return found - {""}
 
 
-def _literals(module: Module, file: str) -> Iterator[Found]:
+def literal_schemas(module: Module, file: str) -> Iterator[Found]:
     """The outermost dict literals and JSON strings that are schemas, named after their variables.
 
     Not by recursion: a long sum is nested as deeply as it is long.

@@ -9,13 +9,17 @@ from functools import cache
 from importlib.resources import files
 from typing import cast
 
-from rung.structured.audit.finding import Finding, Place, Severity
+from rung.structured.audit.finding import Finding, Place, Scope, Severity
+
+# Names of files and properties may have halves of characters, which no report can be written with.
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     name: str
     severity: Severity
+    scope: Scope
     fix: str
     relaxed: re.Pattern[str] | None
 
@@ -28,6 +32,7 @@ def rules() -> dict[str, Rule]:
         name: Rule(
             name,
             cast(Severity, row["severity"]),
+            cast(Scope, row.get("scope", "rung" if "relaxed" in row else "schema")),
             row["fix"],
             re.compile(row["relaxed"]) if "relaxed" in row else None,
         )
@@ -40,7 +45,17 @@ def rule_of(relaxed: str) -> Rule:
     return next(r for r in rules().values() if r.relaxed is not None and r.relaxed.search(relaxed))
 
 
-def finding(rule: str, place: Place, path: str, why: str, targets: tuple[str, ...] = ()) -> Finding:
+def finding(
+    rule: str,
+    place: Place,
+    path: str,
+    why: str,
+    targets: tuple[str, ...] = (),
+    others: int = 0,
+) -> Finding:
     """A finding of the rule with this name."""
-    found = rules()[rule]
-    return Finding(place.file, place.line, path, rule, found.severity, targets, why, found.fix)
+    by = rules()[rule]
+    file, path, why = (_SURROGATES.sub("\ufffd", text) for text in (place.file, path, why))
+    return Finding(
+        file, place.line, path, rule, by.severity, by.scope, targets, why, by.fix, others
+    )
