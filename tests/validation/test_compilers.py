@@ -25,8 +25,9 @@ PROGRAMS = {
 
 
 def skip_without(language: str) -> None:
-    if shutil.which(TOOLCHAINS[language].tool) is None:
-        pytest.skip(f"{TOOLCHAINS[language].tool} is not installed")
+    tool = "node" if language == "javascript" else TOOLCHAINS[language].tool
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
@@ -49,6 +50,85 @@ async def test_what_the_compiler_refuses_fails_with_its_words(
     assert verdict.result == "fail"
     assert name in verdict.evidence
     assert str(project.scratch) not in verdict.evidence
+
+
+# What tree-sitter accepts, and the language's own front end does not.
+BLIND_SPOTS = {
+    "java": (
+        "class A { void f() { int a; int a; } }\n",
+        "class A { int f() { } }\n",
+        "class A { void f() { break; } }\n",
+        "class A extends A { }\n",
+        "class A { final int a; }\n",
+    ),
+    "rust": (
+        "fn f(a: i32, a: i32) {}\n",
+        "fn f() -> i32 { }\n",
+        "fn f() { break; }\n",
+        "struct A; struct A;\n",
+        "fn f() { let a; a }\n",
+        "pub fn f() { g(); }\n",
+    ),
+    "c": (
+        "int f(void) { break; }\n",
+        "int f(int a) { int a; return a; }\n",
+        "int f(void) { goto nowhere; }\n",
+        "const int a = 1; void f(void) { a = 2; }\n",
+        "struct a { int b; int b; };\n",
+        "int f(void) { case 1: return 1; }\n",
+    ),
+    "cpp": (
+        "class A { int a; int a; };\n",
+        "void f() { break; }\n",
+        "int f() { const int a = 1; a = 2; return a; }\n",
+        "template <class T> void f(T a) { T a; }\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", BLIND_SPOTS)
+async def test_what_tree_sitter_does_not_see_the_compiler_refuses(
+    project: Project, language: str
+) -> None:
+    skip_without(language)
+    name = PROGRAMS[language][0]
+    for code in BLIND_SPOTS[language]:
+        assert (await project.check("syntax", {name: code})).result == "pass", code
+        assert (await project.check("compile", {name: code})).result == "fail", code
+
+
+# A file that does not compile here, as something of the project's is not there.
+UNCOMPILED = {
+    "c": ("a.c", "int f(void) { return generated; }\n", "int g(void) { return wrong; }\n"),
+    "cpp": ("a.cpp", '#include "generated.h"\n', "int g() { return wrong; }\n"),
+    "java": ("A.java", "class A { Generated a; }\n", "class B { int a = wrong; }\n"),
+    "rust": ("a.rs", "pub fn f() { generated::f(); }\n", "pub fn g() { wrong(); }\n"),
+    "typescript": ("a.ts", 'import a from "generated";\na();\n', "wrong();\n"),
+}
+
+
+@pytest.mark.parametrize("language", UNCOMPILED)
+async def test_an_error_that_the_project_has_is_not_the_candidates_fault_nor_a_pass(
+    project: Project, language: str
+) -> None:
+    skip_without(language)
+    name, old, wrong = UNCOMPILED[language]
+    project.add(name, old)
+    verdict = await project.check("compile", {name: f"\n\n{old}"})
+    assert verdict.result == "unavailable", verdict.evidence
+    assert "the project has without it" in verdict.evidence
+    if language != "cpp":  # a missing header is the last thing that a compiler sees
+        verdict = await project.check("compile", {name: f"{old}{wrong}"})
+        assert verdict.result == "fail"
+        assert "wrong" in verdict.evidence
+        assert "generated" not in verdict.evidence.lower()
+
+
+async def test_a_file_that_the_project_does_not_have_must_compile(project: Project) -> None:
+    skip_without("c")
+    name, old, _ = UNCOMPILED["c"]
+    project.add(name, old)
+    assert (await project.check("compile", {"b.c": old})).result == "fail"
 
 
 async def test_a_missing_toolchain_is_not_a_pass(
@@ -88,6 +168,14 @@ async def test_a_package_is_left_to_its_own_build(project: Project) -> None:
 async def test_one_language_that_fails_is_enough(project: Project) -> None:
     verdict = await project.check("compile", {"a.py": "x = 1\n", "b.json": "{"})
     assert verdict.result == "fail"
+
+
+async def test_what_shows_only_that_it_parses_is_never_excused(project: Project) -> None:
+    skip_without("bash")
+    project.add("a.sh", "if\n")
+    project.add("a.py", "if\n")
+    assert (await project.check("compile", {"a.sh": "if\n"})).result == "fail"
+    assert (await project.check("compile", {"a.py": "if\n"})).result == "fail"
 
 
 async def test_nothing_to_compile_is_not_a_pass(project: Project) -> None:

@@ -20,11 +20,16 @@ def project_python(base: Path, settings: SandboxSettings, module: str = "") -> P
         if not chosen.is_absolute() or not chosen.exists():
             raise UsageError(f"sandbox.python: {chosen} is not the absolute path of a Python.")
         return chosen
-    for name in (".venv", "venv"):
-        python = base / name / "bin" / "python"
-        if python.exists() and (not module or _has(base / name, module)):
-            return python
+    for environment in environments(base):
+        if not module or _has(environment, module):
+            return environment / "bin" / "python"
     return Path(sys.executable)
+
+
+def environments(base: Path) -> list[Path]:
+    """The project's virtual environments."""
+    folders = (base / name for name in (".venv", "venv"))
+    return [folder for folder in folders if (folder / "bin" / "python").exists()]
 
 
 def _has(environment: Path, module: str) -> bool:

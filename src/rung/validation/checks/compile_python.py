@@ -1,25 +1,27 @@
-"""Compile Python sources without running them: JSON on stdin and stdout. A script, not imported.
+"""Compile Python sources without running them: a question a line, an answer a line, as JSON.
 
-`compile()` never executes code, but hostile source may exhaust or crash the interpreter, so it is
-not done in Rung's own process. Standard library only.
+A script for the project's own interpreter, whatever its version; not imported, standard library
+only.
 """
 
 import json
-import resource
+import signal
 import sys
 import warnings
 
-_MEMORY_BYTES = 1024**3
-_CPU_S = 20
+_IDLE_S = 300
+OUT_OF_MEMORY = 77
 
 
 def main() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     warnings.simplefilter("ignore")
-    sources = json.load(sys.stdin)
-    problems = [_problem(source["name"], source["text"]) for source in sources]
-    json.dump([problem for problem in problems if problem], sys.stdout)
+    signal.alarm(_IDLE_S)  # its default action ends the process
+    for line in iter(sys.stdin.buffer.readline, b""):
+        signal.alarm(0)
+        source = json.loads(line.decode("utf-8"))
+        sys.stdout.write(json.dumps(_problem(source["name"], source["text"])) + "\n")
+        sys.stdout.flush()
+        signal.alarm(_IDLE_S)
 
 
 def _problem(name: str, text: str) -> str:
@@ -27,9 +29,11 @@ def _problem(name: str, text: str) -> str:
     try:
         compile(text.encode("utf-8", "replace"), name, "exec", dont_inherit=True)
     except SyntaxError as error:
-        place = f"{name}:{error.lineno or 1}:{error.offset or 1}"
+        place = f"{name}:{error.lineno or 1}:{max(error.offset or 1, 1)}"
         return f"{place}: {error.msg}\n    {(error.text or '').strip()[:200]}".rstrip()
-    except (ValueError, RecursionError, MemoryError) as error:
+    except MemoryError:
+        sys.exit(OUT_OF_MEMORY)  # what came before may have filled it
+    except (ValueError, RecursionError) as error:
         return f"{name}:1:1: {type(error).__name__}: {error or 'nested too deeply'}"
     return ""
 
