@@ -31,6 +31,8 @@ FOR_THE_USER = [
     ("[sandbox]\npython = '/x'\n", "sandbox.python"),
     ("[escalation]\npaid = 'allow'\n", "escalation.paid"),
     ("[escalation]\ntask_budget_usd = 5\n", "escalation.task_budget_usd"),
+    ("[escalation]\nwarn_usd = 5\n", "escalation.warn_usd"),
+    ("[escalation.paid_tiers]\nhaiku = 'allow'\n", "escalation.paid_tiers.haiku"),
 ]
 
 
@@ -73,6 +75,35 @@ def test_a_project_may_spend_and_ask_no_more_than_the_user_allows(
         load()
     monkeypatch.setenv("RUNG_ESCALATION__PAID", "ask")
     assert load().settings.escalation.paid == "ask"
+
+
+def test_a_project_may_tighten_each_budget_and_loosen_none(user: Path) -> None:
+    user.write_text(
+        "[budget]\nday_usd = 5\n[budget.types.standard]\nday_usd = 1\n"
+        "[escalation]\npaid = 'allow'\ntask_tokens = 1000\n"
+        "[escalation.paid_tiers]\nopus = 'deny'\nhaiku = 'ask'\n"
+    )
+    Path("rung.toml").write_text(
+        "[budget]\nday_usd = 4\nmonth_usd = 9\nday_tokens = 7\n[budget.types.standard]\n"
+        "day_usd = 0.5\n[budget.apps.rung]\nday_attempts = 3\n[escalation]\ntask_tokens = 999\n"
+        "[escalation.paid_tiers]\nsonnet = 'ask'\nhaiku = 'deny'\n"
+    )
+    settings = load().settings
+    assert (settings.budget.day_usd, settings.budget.month_usd) == (4, 9)
+    assert settings.budget.types["standard"].day_usd == 0.5
+    assert settings.budget.apps["rung"].day_attempts == 3
+    assert settings.escalation.task_tokens == 999
+    assert settings.escalation.paid_tiers == {"opus": "deny", "haiku": "deny", "sonnet": "ask"}
+    for text in (
+        "[budget]\nday_usd = 5.01\n",
+        "[budget.types.standard]\nday_usd = 1.01\n",
+        "[escalation]\ntask_tokens = 1001\n",
+        "[escalation.paid_tiers]\nopus = 'ask'\n",
+        "[escalation.paid_tiers]\nhaiku = 'allow'\n",
+    ):
+        Path("rung.toml").write_text(text)
+        with pytest.raises(ConfigError, match="a project may not"):
+            load()
 
 
 @pytest.mark.parametrize("source", ["user", "project", "variable", "flag"])

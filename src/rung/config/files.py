@@ -18,6 +18,7 @@ FILE_NAME = "rung.toml"
 # Rung writes: those are for the user to say.
 PROJECT_MAY_SET: tuple[Key, ...] = (
     ("app",),
+    ("budget",),
     ("discover",),
     ("embedded",),
     ("escalation",),
@@ -27,6 +28,12 @@ PROJECT_MAY_SET: tuple[Key, ...] = (
     ("tiers",),
 )
 _STRICTEST_FIRST = ("deny", "ask", "allow")
+_PAID, _PAID_TIERS = ("escalation", "paid"), ("escalation", "paid_tiers")
+_TASK_LIMITS: tuple[Key, ...] = (
+    ("escalation", "task_budget_usd"),
+    ("escalation", "task_tokens"),
+    ("escalation", "warn_usd"),
+)
 
 
 def config_files(cwd: Path | None = None) -> tuple[Path, ...]:
@@ -73,16 +80,29 @@ def check_project(project: Mapping[Key, Value], own: Mapping[Key, Value]) -> Non
     for key, item in project.items():
         if not any(key[: len(allowed)] == allowed for allowed in PROJECT_MAY_SET):
             raise _not_for_a_project(key, item, "may not be set by a project")
-    limits = EscalationSettings()
-    paid, budget = ("escalation", "paid"), ("escalation", "task_budget_usd")
-    if paid in project:
-        mine = own[paid].value if paid in own else limits.paid
-        if _STRICTEST_FIRST.index(project[paid].value) > _STRICTEST_FIRST.index(mine):
-            raise _not_for_a_project(paid, project[paid], f"a project may not loosen {mine!r}")
-    if budget in project:
-        mine = own[budget].value if budget in own else limits.task_budget_usd
-        if project[budget].value > mine:
-            raise _not_for_a_project(budget, project[budget], f"a project may not exceed {mine:g}")
+        if key == _PAID or key[:2] == _PAID_TIERS:
+            mine = _own_policy(key, own)
+            if _STRICTEST_FIRST.index(item.value) > _STRICTEST_FIRST.index(mine):
+                raise _not_for_a_project(key, item, f"a project may not loosen {mine!r}")
+        elif key in _TASK_LIMITS or key[0] == "budget":
+            limit = _own_limit(key, own)
+            if limit is not None and item.value > limit:
+                raise _not_for_a_project(key, item, f"a project may not exceed {limit:g}")
+
+
+def _own_policy(key: Key, own: Mapping[Key, Value]) -> str:
+    """What the user says of a paid tier: of this one, else of all."""
+    for known in (key, _PAID):
+        if known in own:
+            return own[known].value
+    return EscalationSettings().paid
+
+
+def _own_limit(key: Key, own: Mapping[Key, Value]) -> float | None:
+    """The user's limit; `None` for none."""
+    if key in own:
+        return own[key].value
+    return getattr(EscalationSettings(), key[1]) if key in _TASK_LIMITS else None
 
 
 def _not_for_a_project(key: Key, item: Value, reason: str) -> ConfigError:

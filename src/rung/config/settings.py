@@ -171,6 +171,7 @@ class LearningSettings(Section):
     audit_rate: float = ranged(default=0.03, low=0, high=1)  # of accepted work, for a person
     shadow_rate: float = ranged(default=0.0, low=0, high=1)  # of accepted work, for another model
     shadow_model: str = ""
+    complexity: Mapping[str, float] = NONE  # by task type: added to what the rules say
 
 
 class MatrixRow(Section):

@@ -1,24 +1,36 @@
-"""The cost guard: no paid call without leave, and none beyond the task's budget."""
+"""The cost guard: no paid call without leave, and none beyond the task's budget or any other."""
 
 from __future__ import annotations
 
-import math
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rung.chat import ChatRequest, Usage
-from rung.config.settings import PaidPolicy
+from rung.config.settings import EscalationSettings, PaidPolicy
 from rung.errors import EngineError
-from rung.routing.context import prompt_size
+from rung.escalation.bill import (
+    NANO,
+    NOTHING,
+    Bill,
+    WorstCase,
+    bill_of,
+    in_usd,
+    nano_usd,
+    worst_case,
+)
+from rung.escalation.events import OnEvent, Warned
+from rung.escalation.purse import Held, Purse, unknown_price
+from rung.routing.calls import Label
 from rung.routing.models import RoutedModel
-
-# What a provider's own text on how to call tools adds to a prompt.
-TOOLS_TOKENS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaidRung:
-    """What the user is asked to agree to: a climb from free to paid, at most at this price."""
+    """What the user is asked to agree to: a climb from free to paid, at most at this price.
+
+    `worst_case_usd` is of the next call; all calls together stay inside `budget_left_usd`.
+    """
 
     task_id: str
     model: str
@@ -27,95 +39,209 @@ class PaidRung:
     budget_left_usd: float
 
 
-Approve = Callable[[PaidRung], Awaitable[bool]]
+# Yes, no, or `None` where there is nobody to ask.
+Approve = Callable[[PaidRung], Awaitable[bool | None]]
+
+
+class CallHold:
+    """One admitted call; see `rung.routing.calls.Hold`."""
+
+    def __init__(
+        self, purse: Purse, held: Held, on_close: Callable[[Bill], None] | None = None
+    ) -> None:
+        self._purse = purse
+        self._held = held
+        self._on_close = on_close
+
+    async def settle(self, usage: Usage) -> None:
+        bill = bill_of(self._held.model, usage, self._held.worst)
+        if self._on_close is not None:
+            self._on_close(bill)
+        await self._purse.close_call(self._held, bill)
+
+    async def release(self) -> None:
+        if self._on_close is not None:
+            self._on_close(NOTHING)
+        await self._purse.close_call(self._held, None)
+
+
+class Untasked:
+    """Watches over calls of no task: the user named the model, so that only `[budget]` holds."""
+
+    def __init__(self, purse: Purse) -> None:
+        self._purse = purse
+
+    async def admit(
+        self,
+        model: RoutedModel,
+        request: ChatRequest,
+        label: Label,  # noqa: ARG002 (the protocol's)
+    ) -> CallHold:
+        """Raise EngineError of kind `over_budget` where a limit would not hold."""
+        return CallHold(self._purse, await self._purse.admit(model, request))
 
 
 class CostGuard:
-    """One task's money. Calls of a task run one after another, so plain arithmetic holds."""
+    """One task's money and tokens. Its calls may run side by side.
+
+    `unasked` are the paid rungs that were refused for want of somebody to ask.
+    """
 
     def __init__(
-        self, task_id: str, budget_usd: float, policy: PaidPolicy, approve: Approve | None
+        self,
+        task_id: str,
+        task_type: str,
+        budget_usd: float,
+        settings: EscalationSettings,
+        purse: Purse,
+        *,
+        approve: Approve | None = None,
+        on_event: OnEvent = lambda _: None,
     ) -> None:
         self._task_id = task_id
-        self._budget_usd = budget_usd
-        self._policy: PaidPolicy = policy
+        self._task_type = task_type
+        self._budget = nano_usd(budget_usd)
+        self._settings = settings
+        self._purse = purse
         self._approve = approve
-        self._agreed: set[str] = set()
-        self.spent_usd = 0.0
-        self._in_flight_usd = 0.0
+        self._on_event = on_event
+        self._answers: dict[str, bool | None] = {}
+        self._warned: set[str] = set()
+        self._asking = asyncio.Lock()
+        self._begun: set[int] = set()
+        self._spent = self._in_flight = 0
+        self._tokens = self._tokens_in_flight = 0
         self._unknown_costs = 0
+        self.unasked: list[PaidRung] = []
 
-    async def admit(self, model: RoutedModel, request: ChatRequest) -> None:
+    @property
+    def spent_usd(self) -> float:
+        return self._spent / NANO
+
+    async def admit(self, model: RoutedModel, request: ChatRequest, label: Label) -> CallHold:
         """Raise EngineError of kind `over_budget` where this call may not be made.
 
-        Free models always may. A paid one needs a known price, room for its worst case in what is
-        left of the budget, and the user's leave, which is asked for once for each model.
+        Free models need room in the task's tokens only. A paid one needs a known price, room for
+        its worst case in what is left of every budget, and the user's leave, which is asked for
+        once for each model.
         """
-        if model.is_free:
-            return
-        refusal = await self._refusal(model, worst_case_usd(model, request))
+        worst = worst_case(model, request)
+        refusal = self._tight(model, worst)
+        if refusal is None and not model.is_free:
+            # Others may have spent while the user thought about it.
+            refusal = await self._no_leave(model, worst) or self._tight(model, worst)
         if refusal is not None:
             raise EngineError("over_budget", refusal, engine=model.engine.name, model=model.info.id)
-        self._in_flight_usd = worst_case_usd(model, request) or 0.0
-
-    def settle(self, model: RoutedModel, usage: Usage) -> None:
-        """Count what the admitted call cost; all of its worst case where nobody knows.
-
-        An engine's own figure that no bill can have (negative, not a number) is not known either.
-        """
-        cost = model.cost_usd(usage)
-        is_known = cost is not None and 0 <= cost < math.inf
-        self.spent_usd += cost if cost is not None and is_known else self._in_flight_usd
-        self._unknown_costs += not is_known and not model.is_free
-        self._in_flight_usd = 0.0
-
-    def release(self) -> None:
-        """Forget the admitted call: it cost nothing."""
-        self._in_flight_usd = 0.0
+        self._move(worst, 1)
+        try:
+            held = await self._purse.admit(
+                model,
+                request,
+                task_id=self._task_id,
+                task_type=self._task_type,
+                attempts=self._attempts(label),
+            )
+        except BaseException:
+            self._move(worst, -1)
+            raise
+        return CallHold(self._purse, held, lambda bill: self._close(worst, bill))
 
     def meter(self) -> Callable[[], float | None]:
         """A function that says what was spent since now, in USD; `None` where nobody knows."""
-        spent_usd, unknown_costs = self.spent_usd, self._unknown_costs
+        spent, unknown_costs = self._spent, self._unknown_costs
 
         def since() -> float | None:
-            return self.spent_usd - spent_usd if self._unknown_costs == unknown_costs else None
+            is_known = self._unknown_costs == unknown_costs
+            return (self._spent - spent) / NANO if is_known else None
 
         return since
 
-    async def _refusal(self, model: RoutedModel, worst: float | None) -> str | None:
-        if worst is None:
+    def _attempts(self, label: Label) -> int:
+        """1 for the first call of an attempt, 0 for those that check or mend it."""
+        if label.attempt in self._begun:
+            return 0
+        if label.attempt is not None:
+            self._begun.add(label.attempt)
+        return 1
+
+    def _move(self, worst: WorstCase, sign: int) -> None:
+        self._in_flight += sign * (worst.nano_usd or 0)
+        self._tokens_in_flight += sign * worst.tokens
+
+    def _close(self, worst: WorstCase, bill: Bill) -> None:
+        self._move(worst, -1)
+        self._spent += bill.nano_usd
+        self._tokens += bill.tokens
+        self._unknown_costs += not bill.is_known
+
+    def _tight(self, model: RoutedModel, worst: WorstCase) -> str | None:
+        """Why the call does not fit what is left, if it does not."""
+        limit = self._settings.task_tokens
+        tokens_left = (limit or 0) - self._tokens - self._tokens_in_flight
+        if limit is not None and worst.tokens > tokens_left:
             return (
-                f"the price of {model.name} is unknown, so no budget can hold it; set "
-                f'usd_per_mtok_in and usd_per_mtok_out under [models."{model.name}"]'
+                f"{model.name} may take up to {worst.tokens:,} tokens and {max(0, tokens_left):,} "
+                f"of {limit:,} a task are left; raise escalation.task_tokens"
             )
-        left = self._budget_usd - self.spent_usd
-        if not worst <= left:  # also where one of them is not a number
+        if worst.nano_usd is None:
+            return unknown_price(model)
+        if worst.nano_usd > (left := self._left()):
             return (
-                f"{model.name} may cost up to ${worst:.4f} and ${left:.4f} of the budget of "
-                f"${self._budget_usd:.2f} is left; raise it with --budget"
+                f"{model.name} may cost up to {in_usd(worst.nano_usd)} and {in_usd(max(0, left))} "
+                f"of the budget of ${self._budget / NANO:.2f} is left; raise it with --budget"
             )
-        if model.name in self._agreed or self._policy == "allow":
-            return None
-        if self._policy == "deny" or self._approve is None:
-            return f"{model.name} is paid and was not agreed to; pass --yes to allow paid models"
+        return None
+
+    def _left(self) -> int:
+        return self._budget - self._spent - self._in_flight
+
+    async def _no_leave(self, model: RoutedModel, worst: WorstCase) -> str | None:
+        """Why the user does not want this paid model asked, if so."""
         question = PaidRung(
             task_id=self._task_id,
             model=model.name,
             tier=model.tier,
-            worst_case_usd=worst,
-            budget_left_usd=left,
+            worst_case_usd=(worst.nano_usd or 0) / NANO,
+            budget_left_usd=self._left() / NANO,
         )
-        if not await self._approve(question):
-            return f"{model.name} is paid and was refused"
-        self._agreed.add(model.name)
-        return None
+        policy: PaidPolicy = self._settings.paid_tiers.get(model.tier, self._settings.paid)
+        if policy == "deny":
+            return f"{model.name} is paid, and the settings deny paid models of its tier"
+        self._warn(question)
+        agreed = policy == "allow" or await self._answer(question)
+        if agreed:
+            return None
+        if agreed is None:
+            return f"{model.name} is paid and was not agreed to; pass --yes to allow paid models"
+        return f"{model.name} is paid and was refused"
 
+    async def _answer(self, question: PaidRung) -> bool | None:
+        """What the user says of this model, who is asked once; `None` where nobody is there."""
+        async with self._asking:
+            if question.model in self._answers:
+                return self._answers[question.model]
+            agreed = await self._approve(question) if self._approve is not None else None
+            self._answers[question.model] = agreed
+            self.unasked += [question] if agreed is None else []
+            self._purse.audit(
+                "paid_approved" if agreed else "paid_refused",
+                self._task_id,
+                {**asdict(question), "was_asked": agreed is not None},
+            )
+            return agreed
 
-def worst_case_usd(model: RoutedModel, request: ChatRequest) -> float | None:
-    """The most that a call can cost: its prompt counted in bytes, its answer at full length."""
-    if model.price is None or request.max_tokens is None:
-        return None
-    most_tokens = prompt_size(request, None).most
-    most_tokens += len(str(request.schema or "").encode("utf-8", "surrogatepass"))
-    most_tokens += TOOLS_TOKENS if request.tools else 0
-    return model.price.most(most_tokens, request.max_tokens)
+    def _warn(self, question: PaidRung) -> None:
+        """Say before the first call of a paid model, and before each dear one, what may come."""
+        is_dear = question.worst_case_usd > self._settings.warn_usd
+        if question.model in self._warned and not is_dear:
+            return
+        self._warned.add(question.model)
+        limit = f", and this call may cost more than ${self._settings.warn_usd:g}" * is_dear
+        self._on_event(
+            Warned(
+                model=question.model,
+                tier=question.tier,
+                worst_case_usd=question.worst_case_usd,
+                reason=f"it is paid{limit}",
+            )
+        )

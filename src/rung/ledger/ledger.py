@@ -13,8 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rung.config.settings import LedgerSettings
 from rung.errors import LedgerError
-from rung.ledger import reviews
+from rung.ledger import labels, reviews, suggestions
 from rung.ledger.address import Address, parse_address
+from rung.ledger.budgets import Budgets
+from rung.ledger.labels import Lessons
 from rung.ledger.lost import LostRows
 from rung.ledger.outbox import Outbox
 from rung.ledger.readers import newest, read_rows, table_rows
@@ -29,11 +31,13 @@ from rung.ledger.rows import (
     ReviewItem,
     ReviewState,
     Row,
+    SuggestionRow,
+    SuggestionState,
     TaskRow,
     now,
 )
 from rung.ledger.store import Store, describe
-from rung.ledger.tables import attempt, model_install
+from rung.ledger.tables import attempt, audit_event, model_install
 from rung.ledger.threads import off_loop
 from rung.ledger.writer import Writer
 
@@ -51,12 +55,15 @@ class Ledger:
     all. Readers raise LedgerError where the database cannot be read.
     """
 
-    def __init__(self, address: Address, store: Store | None, lost: LostRows) -> None:
+    def __init__(
+        self, address: Address, store: Store | None, lost: LostRows, data_dir: Path
+    ) -> None:
         self._address = address
         self._store = store
         self._lost = lost
         self._outbox = Outbox(lost)
         self._writer = Writer(store, self._outbox, lost) if store is not None else None
+        self.budgets = Budgets(store, data_dir, address.masked)
 
     @classmethod
     def open(cls, settings: LedgerSettings, data_dir: Path) -> Ledger:
@@ -66,7 +73,7 @@ class Ledger:
         """
         address = parse_address(settings.url, data_dir)
         store = None if address.mode == "off" else Store(address)
-        return cls(address, store, LostRows(data_dir / "ledger-lost.json"))
+        return cls(address, store, LostRows(data_dir / "ledger-lost.json"), data_dir)
 
     def record(self, row: Row) -> None:
         """Put a row on record, some time soon. Never blocks, never raises; thread-safe."""
@@ -119,9 +126,12 @@ class Ledger:
         """Newest first."""
         return await self._read(lambda connection: newest(connection, TaskRow, limit), [])
 
-    async def audit(self, limit: int = 50) -> list[AuditRow]:
-        """Newest first."""
-        return await self._read(lambda connection: newest(connection, AuditRow, limit), [])
+    async def audit(self, limit: int = 50, kind: str | None = None) -> list[AuditRow]:
+        """Newest first; of one kind, or of all."""
+        query = table_rows(AuditRow).order_by(audit_event.c.id.desc()).limit(limit)
+        if kind is not None:
+            query = query.where(audit_event.c.kind == kind)
+        return await self._read(lambda connection: read_rows(connection, AuditRow, query), [])
 
     async def downloads(self, limit: int = 50) -> list[DownloadRow]:
         """The last that were begun, newest first; whoever runs them."""
@@ -167,6 +177,35 @@ class Ledger:
             raise reviews.unknown(review_id)
         return await self._write(
             self._store, lambda connection: reviews.decide(connection, review_id, state, note)
+        )
+
+    async def lessons(self, limit: int) -> Lessons:
+        """What learning may count: the last attempts, and what became known of their answers."""
+        return await self._read(
+            lambda connection: labels.lessons(connection, limit), Lessons([], [])
+        )
+
+    async def answered_by(self, task_id: str) -> AttemptRow | None:
+        """The attempt whose answer a task gave back, if it made any."""
+        return await self._read(lambda connection: labels.answered_by(connection, task_id), None)
+
+    async def suggestions(self, state: SuggestionState | None = None) -> list[SuggestionRow]:
+        """Suggested changes of settings; the applied ones in the order they were applied."""
+        return await self._read(lambda connection: suggestions.find(connection, state), [])
+
+    async def suggest(self, row: SuggestionRow) -> int | None:
+        """Keep a suggestion; its number, or `None` where the same one was made before."""
+        store = self._store
+        if store is None:
+            return None
+        return await self._write(store, lambda connection: suggestions.add(connection, row))
+
+    async def decide_suggestion(self, suggestion_id: int, state: SuggestionState) -> SuggestionRow:
+        """Apply an open suggestion, revert an applied one. `LedgerError` where it is neither."""
+        if self._store is None:
+            raise suggestions.unknown(suggestion_id)
+        return await self._write(
+            self._store, lambda connection: suggestions.decide(connection, suggestion_id, state)
         )
 
     async def _ping(self) -> tuple[str | None, str | None]:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, insert, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from rung.errors import LedgerError
-from rung.ledger.address import Address, Mode
+from rung.ledger.address import Address
+from rung.ledger.insertion import in_order, insertion
 from rung.ledger.migrate import HEAD, stored_revision, upgrade
-from rung.ledger.tables import SCHEMA, STATE_KEYS
+from rung.ledger.tables import SCHEMA
 
 BUSY_TIMEOUT_MS = 1500
 _CONNECTIONS = 4
@@ -75,7 +75,7 @@ class Store:
             connection.commit()
 
     def append(self, values: Mapping[Table, Sequence[Mapping[str, Any]]]) -> None:
-        """Write rows to all tables in one transaction: all of them or none. See `STATE_KEYS`.
+        """Write rows to all tables in one transaction: all of them or none. See `insertion`.
 
         It survives the death of any process, but on SQLite not always a power cut. Raises
         `CommitInDoubtError`, after which `was_committed` must be asked before it is tried again.
@@ -86,7 +86,7 @@ class Store:
             if self._address.mode == "postgresql":
                 transaction = connection.scalar(text("SELECT pg_current_xact_id()::text"))
             for table, rows in values.items():
-                connection.execute(_insertion(table, self._address.mode), rows)
+                connection.execute(insertion(table, self._address.mode), in_order(table, rows))
             try:
                 connection.commit()
             except DBAPIError as error:
@@ -164,20 +164,6 @@ class Store:
         engine: Engine = self._engine.execution_options(**{_WRITE_MODE: synchronous})
         with engine.connect() as connection:
             yield connection
-
-
-def _insertion(table: Table, mode: Mode) -> Insert:
-    """INSERT, or for a table of states: INSERT, else replace what is not newer."""
-    key = STATE_KEYS.get(table)
-    if key is None:
-        return insert(table)
-    statement = postgresql.insert(table) if mode == "postgresql" else sqlite.insert(table)
-    replaced = {c.name: c for c in statement.excluded if not c.primary_key}
-    return statement.on_conflict_do_update(
-        index_elements=[key],
-        set_=replaced,
-        where=table.c.updated_at <= statement.excluded.updated_at,
-    )
 
 
 def is_poison(error: Exception) -> bool:

@@ -315,3 +315,6 @@ TABLE_OF: Mapping[type[Row], Table] = {
 # Tables that hold the newest state of something, by what tells its rows apart; a row replaces the
 # one with the same key unless that one was updated later. All others only ever grow.
 STATE_KEYS: Mapping[Table, str] = {download_job: "job_id", model_install: "place"}
+
+# Tables of sums: a row that is recorded is added to what stands under the same key.
+SUM_KEYS: Mapping[Table, str] = {budget: "scope"}
