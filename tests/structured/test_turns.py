@@ -283,3 +283,19 @@ async def test_the_worst_of_models_costs_five_calls_and_a_typed_error() -> None:
         "repair_turn",
     )
     assert caught.value.completion.usage.tokens_out == 25
+
+
+async def test_a_decimal_out_of_its_bounds_is_asked_for_as_a_whole_number_within_them() -> None:
+    degrees = {"type": "number", "minimum": -90, "exclusiveMaximum": 90}
+    half = {"type": "number", "minimum": 0.2, "maximum": 0.8}
+    schema = {
+        "type": "object",
+        "properties": {"latitude": degrees, "half": half},
+        "required": ["latitude", "half"],
+    }
+    script = Script('{"latitude": -123.4, "half": 0.5}', '{"latitude": -12, "half": 0.5}')
+    answer = await complete_object(script, ask(schema, max_tokens=100))
+    assert answer.parsed == {"latitude": -12, "half": 0.5}
+    asked = script.asked[1].schema
+    assert asked["properties"]["latitude"] == {"type": "integer", "minimum": -90, "maximum": 89}
+    assert 0.5 in asked["properties"]["half"]["enum"]

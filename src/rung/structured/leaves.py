@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -54,7 +55,7 @@ def length_of(value: Any) -> int:
 
 @lru_cache(maxsize=4096)
 def number_leaf(shape: Number, target: Target) -> Leaf:
-    whole = shape
+    asked = shape
     relaxed: tuple[str, ...] = ()
     enforced = _enforced(shape, target)
     if enforced != shape:
@@ -75,12 +76,26 @@ def number_leaf(shape: Number, target: Target) -> Leaf:
     if shape.multiples:
         schema["multipleOf"] = shape.multiples[0]
     if target.has_digits:
-        schema |= _digits(whole)
+        schema |= _digits(asked)
     if not shape.is_whole:
         return Leaf(schema, _DECIMAL_CHARACTERS, relaxed)
     is_short = len(kept) == 2
     width = max(map(_width, kept.values())) if is_short else _INTEGER_CHARACTERS
     return Leaf(schema, width, relaxed)
+
+
+def whole(shape: Number) -> Number:
+    """The whole numbers within a decimal's bounds; itself where it has none, or none lies there."""
+    is_open = shape.low is None and shape.high is None
+    low, high = shape.low, shape.high
+    if low is not None:
+        low = math.floor(low) + 1 if shape.is_low_open else math.ceil(low)
+    if high is not None:
+        high = math.ceil(high) - 1 if shape.is_high_open else math.floor(high)
+    is_empty = low is not None and high is not None and low > high
+    if shape.is_whole or shape.multiples or is_open or is_empty:
+        return shape
+    return Number(True, low, high)
 
 
 def _digits(shape: Number) -> JsonObject:

@@ -13,7 +13,7 @@ from rung.structured.dictionaries import (
     free_keys,
     hinted_keys,
 )
-from rung.structured.leaves import Leaf, length_of, number_leaf, values_leaf
+from rung.structured.leaves import Leaf, length_of, number_leaf, values_leaf, whole
 from rung.structured.limits import exceeded
 from rung.structured.references import escaped
 from rung.structured.shapes import (
@@ -47,7 +47,8 @@ class Caps:
     dictionaries, whose size most grammars do not bound; without `has_keys` they are all empty. With
     `slots`, a dictionary with rules for its keys gets so many fixed ones that follow them.
     `is_careful` gives up strings that a pattern allows and whose length may be wrong.
-    Optional parts at the places `omitted` (pointers with `*` for items) are left out.
+    Optional parts at the places `omitted` (pointers with `*` for items) are left out. Without
+    `has_decimals`, a decimal with bounds is a whole number where one lies within them.
     """
 
     characters: int | None = None
@@ -58,6 +59,7 @@ class Caps:
     slots: int | None = None
     is_careful: bool = False
     omitted: frozenset[str] = frozenset()
+    has_decimals: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ class _Renderer:
             case Text():
                 return self._leaf(self._text(shape), pointer)
             case Number():
-                return self._leaf(number_leaf(shape, self._target), pointer)
+                number = shape if self._caps.has_decimals else whole(shape)
+                return self._leaf(number_leaf(number, self._target), pointer)
             case Array():
                 return self._array(shape, pointer)
             case Object():

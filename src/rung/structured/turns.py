@@ -6,6 +6,7 @@ A step is a value: the request to make, and how its answer and the answer before
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ from rung.structured.normal import normal_form
 from rung.structured.partial import PartialObject
 from rung.structured.portable import compile_schema
 from rung.structured.prompts import prompt
-from rung.structured.render import Caps
+from rung.structured.render import Caps, render
 from rung.structured.shapes import Object, Union, is_bounded
 from rung.structured.targets import target_named
 
@@ -42,6 +43,8 @@ REPAIR = "repair_turn"
 _SHOWN_CHARACTERS = 4_000
 _MAX_CONTINUED = 2
 _MAX_STEPS = 4
+# As jsonschema-rs says it.
+_OUT_OF_BOUNDS = re.compile(r"(minimum|maximum) of ")
 
 
 class Asked(NamedTuple):
@@ -168,7 +171,18 @@ def _repair(asked: Asked, failure: EngineError) -> Step:
         if failure.completion.finish_reason == "length":
             problems.append("it was cut off at the token limit: be shorter")
     text = prompt("repair").replace("{problems}", "\n".join(f"- {p}" for p in problems))
-    return Step(REPAIR, _with_turns(asked.request, said, text), _as_it_is)
+    request = _with_turns(asked.request, said, text)
+    if request.schema is not None and any(_OUT_OF_BOUNDS.search(problem) for problem in problems):
+        request = replace(request, schema=_without_decimals(request.schema, request.max_tokens))
+    return Step(REPAIR, request, _as_it_is)
+
+
+def _without_decimals(schema: JsonObject, tokens: int | None) -> JsonObject:
+    """Whole numbers for decimals with bounds: grammars enforce the bounds of these alone."""
+    caps = Caps(has_decimals=False)
+    shape, generic = normal_form(schema).shape, target_named("generic")
+    found = render(shape, generic, caps) if tokens is None else fitted(shape, generic, tokens, caps)
+    return found.schema
 
 
 def _as_it_is(completion: Completion) -> Completion:
