@@ -12,6 +12,7 @@ from rung import Rung
 from rung.config.settings import (
     EmbeddedSettings,
     EscalationSettings,
+    LearningSettings,
     LedgerSettings,
     ModelSettings,
     Settings,
@@ -63,6 +64,7 @@ async def ladder(
             },
             ledger=LedgerSettings(url=ledger, store_content="full"),
             escalation=EscalationSettings(paid=paid),
+            learning=LearningSettings(audit_rate=0.0),
         ).replaced(**changes)
         async with Rung(settings) as rung:
             yield Ladder(rung=rung, small=one, big=two)

@@ -13,14 +13,21 @@ from rung.config.load import load
 from rung.config.settings import Settings
 from rung.errors import EngineError, UsageError
 from rung.escalation.apply import apply_files
+from rung.escalation.approvals import Approvals
+from rung.escalation.budget_report import BudgetReport, budget_report
 from rung.escalation.classify import classify
-from rung.escalation.cost import Approve
+from rung.escalation.cost import Approve, Untasked
 from rung.escalation.events import OnEvent
 from rung.escalation.executor import Executor
+from rung.escalation.learning.afterwards import Afterwards
+from rung.escalation.learning.learning import Learning
+from rung.escalation.matrix_report import LadderReport, ladder_reports
+from rung.escalation.purse import Purse
 from rung.escalation.review import Reviews
-from rung.escalation.task import Classification, Outcome, Task
+from rung.escalation.task import Classification, Outcome, Task, TaskType
 from rung.health import ledger_health, models_health, system_health
 from rung.ledger.ledger import Ledger
+from rung.ledger.rows import now
 from rung.models.downloads import Downloads, Job, OnUpdate
 from rung.models.footprint import footprints
 from rung.models.lifecycle.claims import Claims
@@ -63,6 +70,8 @@ class Rung:
         async with AsyncExitStack() as stack:
             self.ledger = Ledger.open(self.settings.ledger, self.settings.data_dir)
             stack.push_async_callback(self.ledger.close)
+            self.purse = Purse(self.settings, self.ledger)
+            stack.push_async_callback(self.purse.close)
             shapes = Shapes(self.settings.data_dir)
             engines = await build_engines(self.settings, self.store, shapes)
             for engine in engines:
@@ -95,11 +104,27 @@ class Rung:
             )
             self._open = stack.pop_all()
         delivery = Delivery(self.settings, self.measured, self.manager, report=self.router.report)
-        self._calls = Calls(self.ledger, self.settings, delivery)
+        self._calls = Calls(self.ledger, self.settings, delivery, Untasked(self.purse))
         self._fallback = Fallback(self.router, self._calls, self.measured)
-        self._executor = Executor(self.settings, self.router, self._calls, self.ledger)
+        self.learning = Learning(self.settings, self.ledger, self.router)
+        self._executor = Executor(
+            self.settings,
+            self.router,
+            self._calls,
+            self.ledger,
+            self.purse,
+            orders=self.learning.orders,
+            fit_together=lambda models: self.manager.fit_together(
+                [(model.engine, model.info.id) for model in models]
+            ),
+        )
+        self.afterwards = Afterwards(
+            self.settings, self.ledger, self.learning, self._executor.execute
+        )
+        self._open.push_async_callback(self.afterwards.close)
         self.prober = Prober(self.router, self._calls, self.measured)
         self.reviews = Reviews(self.ledger)
+        self.approvals = Approvals(self.ledger, self._executor.execute)
         return self
 
     async def __aexit__(
@@ -184,7 +209,20 @@ class Rung:
         self, task: Task, *, approve: Approve | None = None, on_event: OnEvent | None = None
     ) -> Outcome:
         """Do a task: the ladder, the checks, the budget. See `Task` and `Outcome`."""
-        return await self._executor.execute(task, approve=approve, on_event=on_event)
+        outcome = await self._executor.execute(task, approve=approve, on_event=on_event)
+        await self.afterwards.look(task, outcome)
+        return outcome
+
+    async def resume(
+        self,
+        review_id: int,
+        note: str = "",
+        *,
+        approve: Approve | None = None,
+        on_event: OnEvent | None = None,
+    ) -> Outcome:
+        """Approve a paid rung that waits in the review queue, and go on with its task."""
+        return await self.approvals.resume(review_id, note, approve=approve, on_event=on_event)
 
     async def apply(self, task: Task, outcome: Outcome) -> list[str]:
         """Write a verified outcome's files; returns their paths. Never writes anything else.
@@ -215,9 +253,19 @@ class Rung:
         async with Workspace(base) as workspace:
             return await check_candidate(workspace, parsed, candidate, context_in)
 
+    async def budget(self) -> BudgetReport:
+        """What was spent today and this month, and what is left. Raises LedgerError."""
+        await self.purse.tidy()
+        return await budget_report(self.settings, self.ledger, now())
+
     async def list_models(self) -> list[ModelRow]:
         """The models of all engines, then those that can be pulled. For more see `inventory`."""
         return await self.inventory.rows()
+
+    async def ladders(self, kind: TaskType | None = None) -> tuple[LadderReport, ...]:
+        """Every task type's ladder on this machine, or that of one, and what it lacks."""
+        settings = await self.learning.orders.settings(self.settings)
+        return await ladder_reports(settings, self.router, kind)
 
     async def list_engines(self) -> list[EngineRow]:
         """Every engine: how it is, what it has and what it can do."""

@@ -352,21 +352,34 @@ async def test_the_time_limit_of_a_task_holds(tmp_path: Path) -> None:
         assert "time was over" in outcome.reason
 
 
-async def test_a_checker_model_judges_by_criteria(tmp_path: Path) -> None:
-    def small(call: Call) -> str:
-        if "You judge" in call.body["messages"][-1]["content"]:
-            return '{"evidence": "a + b is the sum", "passed": true, "confidence": 0.9}'
-        return GOOD
-
-    async with ladder(tmp_path, small=small) as it:
+async def test_another_model_judges_by_criteria(tmp_path: Path) -> None:
+    judgement = '{"evidence": "a + b is the sum", "passed": true, "confidence": 0.9}'
+    async with ladder(tmp_path, big=[judgement]) as it:
         task = add_task(project(tmp_path), checks=["syntax", "semantic:It adds."])
         outcome = await it.rung.execute(task)
         assert outcome.status == "verified"
         verdict = outcome.attempts[0].verdicts[1]
         assert (verdict.result, verdict.confidence) == ("pass", 0.9)
         assert "a + b is the sum" in verdict.evidence
-        purposes = {call.args_json["purpose"] for call in await it.rung.ledger.calls()}
-        assert purposes == {"worker", "checker"}
+        assert outcome.attempts[0].checker == BIG
+        calls = await it.rung.ledger.calls()
+        assert {(c.engine, c.args_json["purpose"]) for c in calls} == {
+            ("small", "worker"),
+            ("big", "checker"),
+        }
+
+
+async def test_a_model_that_judges_itself_is_named_as_such(tmp_path: Path) -> None:
+    def small(call: Call) -> str:
+        if "You judge" in call.body["messages"][-1]["content"]:
+            return '{"evidence": "fine", "passed": true, "confidence": 0.9}'
+        return GOOD
+
+    async with ladder(tmp_path, small=small) as it:
+        task = add_task(project(tmp_path), checks=["semantic:It adds."], chain=[SMALL])
+        outcome = await it.rung.execute(task)
+        assert outcome.status == "verified"
+        assert "judged by the worker itself" in outcome.reason
 
 
 @pytest.mark.parametrize(

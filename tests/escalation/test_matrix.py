@@ -1,4 +1,4 @@
-"""The escalation matrix, and the ladder that this machine has."""
+"""The escalation matrix as data."""
 
 from __future__ import annotations
 
@@ -6,21 +6,9 @@ import pytest
 
 from rung.config.settings import MatrixRow
 from rung.errors import ConfigError
-from rung.escalation.matrix import default_matrix, matrix, pick_checker, resolve_chain
+from rung.escalation.matrix import arms, checker_rule, default_matrix, matrix
 from rung.escalation.task import TASK_TYPES
 from rung.routing.tiers import DEFAULT_TIERS
-from tests.routed import model
-
-TINY = model("embedded/smollm2-135m", "local_tiny")
-FAST = model("ollama/qwen3:8b", "local_fast")
-BALANCED = model("lmstudio/qwen3-30b", "local_balanced")
-HAIKU = model("cloud/haiku", "haiku", (1.0, 5.0), locality="cloud")
-OPUS = model("cloud/opus", "opus", (5.0, 25.0), locality="cloud")
-
-
-def names(kind: str, *models: object) -> list[str]:
-    row = default_matrix()[kind]  # type: ignore[index]
-    return [found.name for found in resolve_chain(row, models, DEFAULT_TIERS)]  # type: ignore[arg-type]
 
 
 def test_there_is_a_complete_row_for_every_type() -> None:
@@ -33,39 +21,6 @@ def test_there_is_a_complete_row_for_every_type() -> None:
         assert all(name in DEFAULT_TIERS for name in row.chain)
 
 
-def test_the_chain_is_what_this_machine_has_cheapest_first() -> None:
-    assert names("standard", OPUS, HAIKU, FAST, TINY) == [
-        "embedded/smollm2-135m",
-        "ollama/qwen3:8b",
-        "cloud/haiku",
-    ]
-
-
-def test_a_weaker_local_model_stands_in_where_a_tier_is_empty() -> None:
-    assert names("architecture", TINY) == ["embedded/smollm2-135m"]
-    assert names("architecture", TINY, FAST, HAIKU) == ["ollama/qwen3:8b", "cloud/haiku"]
-    assert names("architecture", TINY, BALANCED) == ["lmstudio/qwen3-30b"]
-
-
-def test_critical_work_has_no_stand_in() -> None:
-    assert names("critical", TINY, BALANCED) == []
-    assert names("critical", TINY, OPUS) == ["cloud/opus"]
-
-
-def test_no_model_at_all_is_an_empty_chain() -> None:
-    assert names("standard") == []
-
-
-def test_of_one_tier_the_users_default_comes_first_then_a_loaded_one_then_the_largest() -> None:
-    small = model("a/s", "local_fast", size_bytes=1)
-    large = model("a/l", "local_fast", size_bytes=9)
-    loaded = model("a/x", "local_fast", size_bytes=5, is_loaded=True)
-    chosen = model("a/c", "local_fast", size_bytes=2, is_default=True)
-    assert names("quick_edit", small, large) == ["a/l"]
-    assert names("quick_edit", small, large, loaded) == ["a/x"]
-    assert names("quick_edit", small, large, loaded, chosen) == ["a/c"]
-
-
 def test_a_users_row_changes_only_the_fields_it_names() -> None:
     rows = matrix(
         {"standard": MatrixRow(chain=("lmstudio/qwen3-30b",), max_attempts=3)}, DEFAULT_TIERS
@@ -73,8 +28,6 @@ def test_a_users_row_changes_only_the_fields_it_names() -> None:
     assert rows["standard"].chain == ("lmstudio/qwen3-30b",)
     assert rows["standard"].max_attempts == 3
     assert rows["standard"].checks == default_matrix()["standard"].checks
-    found = resolve_chain(rows["standard"], [TINY, BALANCED], DEFAULT_TIERS)
-    assert [item.name for item in found] == ["lmstudio/qwen3-30b"]
 
 
 def test_an_unknown_task_type_names_the_nearest() -> None:
@@ -86,6 +39,7 @@ def test_an_unknown_task_type_names_the_nearest() -> None:
     ("row", "words"),
     [
         (MatrixRow(chain=("local_fats",)), "did you mean 'local_fast'"),
+        (MatrixRow(chain=("haiku|sonet",)), "did you mean 'sonnet'"),
         (MatrixRow(checker="nobody"), "matrix.standard.checker"),
     ],
 )
@@ -94,13 +48,25 @@ def test_a_rung_that_cannot_exist_is_an_error(row: MatrixRow, words: str) -> Non
         matrix({"standard": row}, DEFAULT_TIERS)
 
 
-def test_the_checker_is_the_same_the_next_or_the_named() -> None:
-    chain = (TINY, FAST, HAIKU)
-    rows = default_matrix()
-    assert pick_checker(rows["quick_edit"], chain, 0) is None
-    assert pick_checker(rows["standard"], chain, 1) is TINY
-    assert pick_checker(rows["critical"], chain, 0) is FAST
-    assert pick_checker(rows["critical"], chain, 2) is HAIKU
-    assert pick_checker(rows["standard"], (), 0) is None
-    by_tier = matrix({"standard": MatrixRow(checker="haiku")}, DEFAULT_TIERS)["standard"]
-    assert pick_checker(by_tier, chain, 0) is HAIKU
+def test_alternatives_of_an_entry_are_named_once_each() -> None:
+    assert arms("haiku") == ("haiku",)
+    assert arms("a/x | b/y|a/x") == ("a/x", "b/y")
+
+
+@pytest.mark.parametrize(
+    ("rule", "complexity", "is_asked", "expected"),
+    [
+        ("auto", 4.9, False, "none"),
+        ("auto", 5.0, False, "same"),
+        ("auto", 7.9, False, "same"),
+        ("auto", 8.0, False, "next"),
+        ("auto", 1.0, True, "same"),
+        ("none", 9.0, False, "none"),
+        ("none", 9.0, True, "same"),
+        ("opus", 1.0, False, "opus"),
+    ],
+)
+def test_complexity_decides_who_judges_unless_the_user_does(
+    rule: str, complexity: float, is_asked: bool, expected: str
+) -> None:
+    assert checker_rule(rule, complexity, is_asked=is_asked) == expected

@@ -22,7 +22,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Show the engines that Rung knows, and probe what they can do.",
     ),
     "health": ("rung.cli.health", "Say whether models, database and system are well."),
+    "matrix": ("rung.cli.matrix", "Show which models do and check which work here."),
     "control": ("rung.cli.control", "Show what was done: calls, tasks, cost."),
+    "budget": ("rung.cli.budget", "Show what was spent, and what is left of the limits."),
+    "learn": ("rung.cli.learn", "Show what outcomes taught, and what they suggest to change."),
+    "replay": ("rung.cli.replay", "Say what other ladders would have come to, on recorded work."),
+    "shadow": ("rung.cli.shadow", "Let another model do accepted work again, and compare."),
     "review": ("rung.cli.review", "See and decide what waits for a person."),
     "config": ("rung.cli.config", "Show the settings and where each one comes from."),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from textwrap import shorten
 from types import TracebackType
 
 from rich.console import Console
@@ -25,6 +26,7 @@ from rung.escalation.events import (
     Event,
     Generated,
     Planned,
+    Warned,
 )
 from rung.escalation.task import Attempt, Outcome
 
@@ -42,6 +44,7 @@ VERDICTS = {
     "failed": "[bold red]✗ failed[/]",
 }
 EVIDENCE_LINES = 8
+WIDEST_CHECK = 32
 
 
 class Progress:
@@ -51,6 +54,9 @@ class Progress:
         self._console = Console(stderr=True, quiet=is_quiet, highlight=False, emoji=False)
         self._status: Status | None = None
         self._started = time.monotonic()
+        self._models: dict[int, str] = {}
+        self._width = 9
+        self._shown_n = 0
 
     def __enter__(self) -> Progress:
         return self
@@ -75,14 +81,17 @@ class Progress:
                 self._planned(event)
             case AttemptStarted():
                 self._attempt_started(event)
-            case Generated(characters=characters):
-                self._say(f"answering · {characters:,} characters")
+            case Generated(n=n, characters=characters):
+                who = f"attempt {n} · " if len(self._models) > 1 else ""
+                self._say(f"{who}answering · {characters:,} characters")
             case Checked():
                 self._checked(event)
             case AttemptFinished(attempt=attempt):
                 self._attempt_finished(attempt)
             case Climbed():
-                self._print(f"  [yellow]↑ climbs to {escape(event.to_model)}[/]")
+                self._print(f"  [yellow]↑ on to {escape(event.to_model)}[/]")
+            case Warned():
+                self._warned(event)
 
     def show_outcome(
         self, outcome: Outcome, written: list[str], *, offers_apply: bool = True
@@ -91,6 +100,8 @@ class Progress:
         self._still()
         answer = _answer_text(outcome)
         if answer and outcome.status != "failed":
+            if caution := _caution(outcome):
+                self._print(f"[yellow]{caution}:[/]")
             echo_answer(answer)
         who = f" · {outcome.engine}/{outcome.model}" if outcome.model else ""
         saved = f" · saved ${outcome.saved_usd:.4f}" if outcome.saved_usd else ""
@@ -100,34 +111,58 @@ class Progress:
             f"{escape(who)} · {outcome.seconds:.1f} s · {usd(outcome.cost_usd)}{saved}[/]"
         )
         if written:
-            self._print(f"  written: {escape(', '.join(written))}")
-        elif offers_apply and outcome.status == "verified" and outcome.files:
+            self._print(f"  [green]written: {escape(', '.join(written))}[/]")
+        elif outcome.files and outcome.status != "verified":
+            self._print("  [dim]nothing was written: only what is verified is[/]")
+        elif offers_apply and outcome.files:
             self._print("  [dim]nothing was written; --apply writes the files[/]")
         if outcome.review_id is not None:
             self._print(f"  [dim]rung review show {outcome.review_id}[/]")
 
     def _planned(self, event: Planned) -> None:
         kind = event.classification
+        self._width = min(WIDEST_CHECK, max([9, *map(len, event.checks)]))
         self._print(
             f"[bold]{kind.type}[/] · complexity {kind.complexity:g} "
             f"[dim]· {escape('; '.join(kind.reasons))}[/]"
         )
         self._print(f"  ladder  {escape(' → '.join(event.chain)) or '[red]no model[/]'}")
-        self._print(f"  checks  {escape(', '.join(event.checks)) or '[yellow]none[/]'}")
+        checks = [shorten(check, WIDEST_CHECK, placeholder=" …") for check in event.checks]
+        self._print(f"  checks  {escape(', '.join(checks)) or '[yellow]none[/]'}")
+        if event.checker:
+            self._print(f"  judge   {escape(event.checker)}")
 
     def _attempt_started(self, event: AttemptStarted) -> None:
-        retry = " · again, with the evidence" if event.is_retry else ""
+        how = " · again, with the evidence" * event.is_retry
+        how += " · compressed to fit" * event.is_compressed
+        how += f" · beside attempt {event.n - 1}" * event.is_beside
         self._print(
             f"[bold]attempt {event.n}[/]  {escape(event.model)} "
-            f"[dim]{escape(event.tier)} · temperature {event.temperature:g}{retry}[/]"
+            f"[dim]{escape(event.tier)} · temperature {event.temperature:g}{how}[/]"
         )
-        self._started = time.monotonic()
+        self._models[event.n] = event.model
+        self._shown_n = event.n
+        if not event.is_beside:
+            self._started = time.monotonic()
         self._say("waiting for the model")
+
+    def _about(self, n: int) -> None:
+        """Say which attempt the next lines are about, where others go on beside it."""
+        if n != self._shown_n:
+            self._print(f"[bold]attempt {n}[/]  {escape(self._models.get(n, ''))}")
+        self._shown_n = n
+
+    def _warned(self, event: Warned) -> None:
+        worst = event.worst_case_usd
+        most = "nobody knows how much" if worst is None else f"at most ${worst:.4f}"
+        self._print(f"  [yellow]$ {escape(event.model)}: {escape(event.reason)} · {most}[/]")
 
     def _checked(self, event: Checked) -> None:
         verdict = event.verdict
+        name = shorten(verdict.validator, WIDEST_CHECK, placeholder=" …")
+        self._about(event.n)
         self._print(
-            f"  {MARKS[verdict.result]} {escape(verdict.validator):<9} "
+            f"  {MARKS[verdict.result]} {escape(f'{name:<{self._width}}')} "
             f"[dim]{verdict.seconds:6.2f} s[/]"
             + ("  [yellow]unavailable[/]" if verdict.result == "unavailable" else "")
         )
@@ -135,6 +170,8 @@ class Progress:
             self._evidence(verdict.evidence)
 
     def _attempt_finished(self, attempt: Attempt) -> None:
+        self._about(attempt.n)
+        self._models.pop(attempt.n, None)
         if attempt.error:
             self._print("  [red]✗[/] no answer")
             self._evidence(attempt.error)
@@ -144,8 +181,9 @@ class Progress:
             else ""
         )
         cost = f" · {usd(attempt.cost_usd)}" if not attempt.error else ""
-        repairs = f" · repaired: {', '.join(attempt.repairs)}" if attempt.repairs else ""
-        self._print(f"  [dim]{attempt.seconds:.1f} s{tokens}{cost}{escape(repairs)}[/]")
+        self._print(f"  [dim]{attempt.seconds:.1f} s{tokens}{cost}[/]")
+        if attempt.repairs:
+            self._print(f"  [yellow]~ {escape(', '.join(attempt.repairs))}[/]")
 
     def _evidence(self, evidence: str) -> None:
         lines = printable(evidence).strip().splitlines()
@@ -186,6 +224,16 @@ def usd(cost: float | None) -> str:
     if cost is None:
         return "cost unknown"
     return "$0" if cost == 0 else f"${cost:.4f}"
+
+
+def _caution(outcome: Outcome) -> str:
+    """What to know of an answer before it is read, where it did not pass its checks."""
+    results = {attempt.result for attempt in outcome.attempts}
+    if outcome.status == "verified" or "passed" in results:
+        return ""
+    if "unchecked" in results:
+        return "an answer that nothing could check"
+    return "the best answer there is, which failed a check"
 
 
 def _answer_text(outcome: Outcome) -> str:

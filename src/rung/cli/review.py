@@ -79,8 +79,16 @@ def _decision(name: str, decision: Decision, help_text: str) -> None:
 @click.argument("review_id", type=REVIEW_ID)
 @click.option("--note", default="", help="Why; kept on record.")
 @click.option("--apply", "apply_", is_flag=True, help="Write the answer's files.")
-def approve(review_id: int, note: str, apply_: bool) -> None:
-    """Say that the answer is right. With --apply its files are written."""
+@click.pass_context
+def approve(ctx: click.Context, review_id: int, note: str, apply_: bool) -> None:
+    """Say that the answer is right. With --apply its files are written.
+
+    Where a task waits for leave to ask a paid model, this gives it, and the task goes on.
+    """
+    from rung.cli.resume import resume
+
+    if (status := resume(review_id, note, apply=apply_)) is not None:
+        ctx.exit(status)
     _decide(review_id, "approved", note, apply=apply_)
 
 

@@ -36,14 +36,20 @@ def form_of(task: Task) -> Form:
     return "edits" if task.files else "text"
 
 
-def answer_schema(task: Task, form: Form) -> JsonObject | None:
-    """The schema that the worker's answer must obey; `None` for free text."""
+def answer_schema(
+    task: Task, form: Form, editable: Collection[str] | None = None
+) -> JsonObject | None:
+    """The schema that the worker's answer must obey; `None` for free text.
+
+    `editable` are those of the given files that edits may name; by default all of them.
+    """
     if form == "object":
         return task.schema
     if form == "files":
         return _list_of("files", task.out, ("content",), minimum=len(task.out))
     if form == "edits":
-        schema = _list_of("edits", task.files, ("find", "replace"), minimum=0)
+        paths = [path for path in task.files if editable is None or path in editable]
+        schema = _list_of("edits", paths, ("find", "replace"), minimum=0)
         schema["properties"]["answer"] = {"type": "string", "description": "what you did, or said"}
         schema["required"] = ["answer", "edits"]
         return schema
@@ -68,7 +74,7 @@ def _list_of(name: str, paths: Sequence[str], texts: Sequence[str], minimum: int
 
 
 def candidate_from(completion: Completion, task: Task, base: Mapping[str, str]) -> Candidate:
-    """The answer as text, object and files. `base` holds the given files' contents by path.
+    """The answer as text, object and files. `base` holds the files that may be edited, by path.
 
     Raises UnusableAnswer where it was cut off, names no file that was asked for, or gives an edit
     whose text is not found exactly once.
@@ -133,6 +139,8 @@ def apply_edits(edits: Sequence[Mapping[str, str]], base: Mapping[str, str]) -> 
     files = dict(base)
     for edit in edits:
         path, find = edit["path"], edit["find"]
+        if path not in files:
+            raise UnusableAnswer(f"edit of {path}: it was not shown whole, so it cannot be edited")
         times = files[path].count(find) if find else 0
         if times != 1:
             found = f"is found {times} times" if find else "is empty"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,20 +10,15 @@ from pathlib import Path
 
 import msgspec
 
-from rung.chat import ChatRequest, Completion, Message
+from rung.chat import ChatRequest, Completion
 from rung.config.settings import Settings
 from rung.errors import EngineError, EngineErrorKind
-from rung.escalation.answer import (
-    UnusableAnswer,
-    answer_schema,
-    candidate_from,
-    form_of,
-    with_crlf,
-)
+from rung.escalation.answer import UnusableAnswer, candidate_from, with_crlf
+from rung.escalation.asking import fitted, worker_request
+from rung.escalation.brief import Brief
 from rung.escalation.cost import CostGuard
 from rung.escalation.events import Checked, Generated, OnEvent
 from rung.escalation.judge import judge_with
-from rung.escalation.matrix import pick_checker
 from rung.escalation.plan import Plan
 from rung.escalation.policy import Result, Tried, result_of
 from rung.escalation.task import Attempt
@@ -35,9 +31,8 @@ from rung.validation.paths import UnsafePathError
 from rung.validation.verdict import Candidate, CheckContext, Verdict
 from rung.validation.workspace import Workspace
 
-FIRST_TEMPERATURE = 0.2
-SMALLEST_ANSWER_TOKENS = 64
-BYTES_PER_TOKEN = 3  # of ordinary text in any script; the engine has the last word
+# What a model may answer for: the task was beyond it. All other errors say nothing of it.
+_OWN_FAILURES: tuple[EngineErrorKind, ...] = ("bad_output", "refused")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +52,14 @@ class Finished:
         """What the policy needs to know of it."""
         # A second call to the same model mends a bad answer, not a dead engine or a full context.
         may_retry = self.error_kind in (None, "bad_output")
-        return Tried(rung=self.rung, result=self.result, may_retry=may_retry)
+        return Tried(
+            rung=self.rung, result=self.result, may_retry=may_retry, is_unfit=self.is_unfit
+        )
+
+    @property
+    def is_unfit(self) -> bool:
+        """Whether the prompt did not fit the model's window."""
+        return self.error_kind == "context_overflow"
 
     @property
     def passes(self) -> int:
@@ -83,9 +85,9 @@ class Attempter:
         self._guard = guard
         self._on_event = on_event
 
-    def begin(self, n: int, rung: int, temperature: float) -> Finished:
+    def begin(self, n: int, rung: int, temperature: float, before: Sequence[Finished]) -> Finished:
         """Attempt number `n` on rung `rung`, as it is before it has an answer."""
-        model = self._plan.chain[rung]
+        model, checker = self._plan.chain[rung], self._plan.checker_of(rung)
         attempt = Attempt(
             n=n,
             model=model.info.id,
@@ -93,53 +95,54 @@ class Attempter:
             tier=model.tier,
             temperature=temperature,
             cost_usd=0.0 if model.is_free else None,
+            locality=model.locality,
+            checker=checker.name if checker else None,
+            result="no_answer",
+            failed_rungs=len({f.rung for f in before if f.result == "failed"} - {rung}),
+            try_on_rung=1 + sum(f.rung == rung and not f.is_unfit for f in before),
         )
         return Finished(rung=rung, attempt=attempt, result="no_answer", evidence="")
 
-    async def run(self, begun: Finished, messages: Sequence[Message]) -> Finished:
+    async def run(self, begun: Finished, brief: Brief, *, is_compressed: bool) -> Finished:
         """Carry an attempt out. Engine errors become part of it."""
         started, spent_usd = time.monotonic(), self._guard.meter()
-        rung, attempt = begun.rung, begun.attempt
-        n, model = attempt.n, self._plan.chain[rung]
+        model, attempt = self._plan.chain[begun.rung], begun.attempt
         try:
-            completion = await self._answer(n, model, messages, attempt.temperature)
+            if is_compressed:
+                # Outlines of large files take a while.
+                brief = await asyncio.to_thread(fitted, self._plan, self._settings, model, brief)
+                attempt = _replace(attempt, repairs=brief.notes)
+            completion = await self._answer(attempt, model, brief)
         except EngineError as error:
             measured = _replace(attempt, cost_usd=spent_usd(), seconds=time.monotonic() - started)
-            return _without_answer(rung, measured, error)
+            return _without_answer(begun.rung, measured, error)
         attempt = _with_usage(attempt, completion)
-        verdicts, candidate = await self._judged(n, rung, completion)
-        evidence = "\n".join(
-            f"{v.validator}: {v.evidence}" for v in verdicts if v.result in ("fail", "error")
-        )
+        verdicts, candidate = await self._judged(attempt.n, begun.rung, completion, brief)
+        result = result_of(verdicts)
         return Finished(
-            rung=rung,
+            rung=begun.rung,
             attempt=_replace(
                 attempt,
                 verdicts=verdicts,
+                result=result,
                 cost_usd=spent_usd(),
                 seconds=time.monotonic() - started,
             ),
-            result=result_of(verdicts),
-            evidence=evidence,
+            result=result,
+            evidence="\n".join(
+                f"{v.validator}: {v.evidence}" for v in verdicts if v.result in ("fail", "error")
+            ),
             answer=completion.text,
             candidate=candidate,
         )
 
-    async def _answer(
-        self, n: int, model: RoutedModel, messages: Sequence[Message], temperature: float
-    ) -> Completion:
-        prompt = "".join(message.content for message in messages)
-        request = ChatRequest(
-            model=model.info.id,
-            messages=tuple(messages),
-            schema=answer_schema(self._plan.task, form_of(self._plan.task)),
-            max_tokens=self._room_for_answer(model, prompt),
-            temperature=temperature,
-            seed=None if self._plan.task.seed is None else self._plan.task.seed + n,
+    async def _answer(self, attempt: Attempt, model: RoutedModel, brief: Brief) -> Completion:
+        request = worker_request(
+            self._plan, self._settings, model, brief, temperature=attempt.temperature, n=attempt.n
         )
-        label = Label(purpose="worker", task_id=self._plan.task_id, attempt=n)
+        label = Label(purpose="worker", task_id=self._plan.task_id, attempt=attempt.n)
         completion = await self._calls.complete(
-            model, request, label, on_text=self._progress(n), spending=self._guard
+            model, request, label, on_text=self._progress(attempt.n), spending=self._guard
         )
         if "prompt_truncated" in completion.flags:
             raise EngineError(
@@ -150,14 +153,6 @@ class Attempter:
                 model=completion.model,
             )
         return completion
-
-    def _room_for_answer(self, model: RoutedModel, prompt: str) -> int:
-        wanted = self._settings.escalation.max_answer_tokens
-        if model.info.context_tokens is None:
-            return wanted
-        prompt_tokens = len(prompt.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN
-        room = model.info.context_tokens - prompt_tokens
-        return max(SMALLEST_ANSWER_TOKENS, min(wanted, room))
 
     def _progress(self, n: int) -> Callable[[str], None]:
         characters = 0
@@ -170,12 +165,12 @@ class Attempter:
         return on_text
 
     async def _judged(
-        self, n: int, rung: int, completion: Completion
+        self, n: int, rung: int, completion: Completion, brief: Brief
     ) -> tuple[tuple[Verdict, ...], Candidate | None]:
         """The candidate and its verdicts; an answer that cannot be used is a verdict too."""
         plan = self._plan
         try:
-            candidate = with_crlf(candidate_from(completion, plan.task, plan.base), plan.crlf)
+            candidate = with_crlf(candidate_from(completion, plan.task, brief.whole), plan.crlf)
         except UnusableAnswer as error:
             verdict = Verdict(validator="answer", result="fail", evidence=str(error))
             self._on_event(Checked(n=n, verdict=verdict))
@@ -195,7 +190,7 @@ class Attempter:
 
     async def _checked(self, n: int, rung: int, candidate: Candidate) -> list[Verdict]:
         plan = self._plan
-        judge = self._judge(n, pick_checker(plan.row, plan.chain, rung))
+        judge = self._judge(n, plan.checker_of(rung))
 
         def context_in(scratch: Path) -> CheckContext:
             return CheckContext(
@@ -223,10 +218,11 @@ def _without_answer(rung: int, attempt: Attempt, error: EngineError) -> Finished
     answer = ""
     if isinstance(error, BadOutputError):
         attempt, answer = _with_usage(attempt, error.completion), error.completion.text
+    result: Result = "failed" if error.kind in _OWN_FAILURES else "no_answer"
     return Finished(
         rung=rung,
-        attempt=_replace(attempt, error=str(error)),
-        result="no_answer",
+        attempt=_replace(attempt, error=str(error), result=result),
+        result=result,
         evidence=error.message,
         answer=answer,
         error_kind=error.kind,
@@ -249,7 +245,7 @@ def _with_usage(attempt: Attempt, completion: Completion) -> Attempt:
     return _replace(
         attempt,
         served_model=completion.served_model,
-        repairs=completion.repairs,
+        repairs=(*attempt.repairs, *completion.repairs),
         tokens_in=usage.tokens_in,
         tokens_cached=usage.tokens_cached,
         tokens_out=usage.tokens_out,

@@ -27,6 +27,8 @@ class AttemptStarted:
     tier: str
     is_retry: bool
     temperature: float
+    is_beside: bool = False  # while the attempt before goes on
+    is_compressed: bool = False  # with less of what is given, to fit the window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,5 +57,18 @@ class Climbed:
     reason: str
 
 
-Event = Planned | AttemptStarted | Generated | Checked | AttemptFinished | Climbed
+@dataclass(frozen=True, kw_only=True)
+class Warned:
+    """Money is about to be spent: said before the call, whether or not anybody is asked.
+
+    `worst_case_usd` is the most that the call can cost, `None` where its price is unknown.
+    """
+
+    model: str
+    tier: str
+    worst_case_usd: float | None
+    reason: str
+
+
+Event = Planned | AttemptStarted | Generated | Checked | AttemptFinished | Climbed | Warned
 OnEvent = Callable[[Event], None]

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from rung.chat import Message
 from rung.config.settings import Settings
-from rung.escalation.attempt import FIRST_TEMPERATURE, Attempter, Finished
+from rung.escalation.approvals import open_question
+from rung.escalation.attempt import Attempter
+from rung.escalation.climb import Climb, FitTogether, Run
 from rung.escalation.cost import Approve, CostGuard
-from rung.escalation.events import AttemptFinished, AttemptStarted, Climbed, OnEvent, Planned
-from rung.escalation.matrix import pick_checker
+from rung.escalation.events import OnEvent, Planned
 from rung.escalation.outcome import Ending, outcome_of
 from rung.escalation.plan import Plan, make_plan
-from rung.escalation.policy import Limits, Next, next_step
-from rung.escalation.prompt import first_messages, retry_messages
+from rung.escalation.policy import Order, next_step
+from rung.escalation.purse import Purse
 from rung.escalation.record import Recorder
 from rung.escalation.task import Outcome, Task
 from rung.ledger.ledger import Ledger
@@ -30,29 +30,53 @@ from rung.routing.router import Router
 from rung.validation.workspace import Workspace
 
 
-@dataclass
-class Run:
-    """One task while it is being tried."""
+class Orders(Protocol):
+    """Who decides the order of a task's rungs, and what was changed in the matrix for good."""
 
-    plan: Plan
-    guard: CostGuard
-    finished: list[Finished] = field(default_factory=list[Finished])
-    current: Finished | None = None
-    started: float = field(default_factory=time.monotonic)
+    async def settings(self, settings: Settings) -> Settings:
+        """The settings for one task; asked once, before it is planned."""
+        ...
 
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
+    async def of(self, plan: Plan) -> Order:
+        """The order for this task; asked once, before its first attempt."""
+        ...
+
+
+class ChainOrders:
+    """Every chain as it is written, one retry on each rung."""
+
+    async def settings(self, settings: Settings) -> Settings:
+        return settings
+
+    async def of(self, plan: Plan) -> Order:  # noqa: ARG002
+        return next_step
 
 
 class Executor:
-    """Runs tasks. One instance serves any number of tasks at the same time."""
+    """Runs tasks. One instance serves any number of tasks at the same time.
 
-    def __init__(self, settings: Settings, router: Router, calls: Calls, ledger: Ledger) -> None:
+    `fit_together` says whether models can be in memory at once; without it rungs are never tried
+    side by side.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        router: Router,
+        calls: Calls,
+        ledger: Ledger,
+        purse: Purse,
+        *,
+        orders: Orders | None = None,
+        fit_together: FitTogether | None = None,
+    ) -> None:
         self._settings = settings
         self._router = router
         self._calls = calls
         self._ledger = ledger
+        self._purse = purse
+        self._orders = orders or ChainOrders()
+        self._fit_together = fit_together
 
     async def execute(
         self, task: Task, *, approve: Approve | None = None, on_event: OnEvent | None = None
@@ -64,20 +88,12 @@ class Executor:
         is on record as such.
         """
         emit: OnEvent = on_event or (lambda _: None)
-        plan = await make_plan(task, self._settings, self._router)
+        settings = await self._orders.settings(self._settings)
+        plan = await make_plan(task, settings, self._router)
         recorder = Recorder(self._ledger, plan, self._settings)
-        run = Run(plan=plan, guard=self._guard(plan, recorder, approve))
+        run = Run(plan=plan, guard=self._guard(plan, approve, emit))
         spent_usd = run.guard.meter()
-        checker = pick_checker(plan.row, plan.chain, 0)
-        emit(
-            Planned(
-                task_id=plan.task_id,
-                classification=plan.classification,
-                chain=[model.name for model in plan.chain],
-                checker=checker.name if checker else None,
-                checks=plan.check_names,
-            )
-        )
+        emit(_planned(plan))
         try:
             ending = await self._climb(run, recorder, emit)
             if ending == "deadline":
@@ -85,7 +101,8 @@ class Executor:
             outcome = outcome_of(
                 plan, run.finished, ending, seconds=run.seconds, cost_usd=spent_usd()
             )
-            return await recorder.finished(outcome)
+            question = open_question(plan, ending, run.guard.unasked)
+            return await recorder.finished(outcome, question)
         except BaseException as error:
             # However it ends, what was done and paid is on record before the error goes on.
             is_cancelled = isinstance(error, asyncio.CancelledError)
@@ -95,80 +112,57 @@ class Executor:
             raise
 
     async def _climb(self, run: Run, recorder: Recorder, emit: OnEvent) -> Ending:
-        plan, limit_s = run.plan, self._settings.escalation.task_timeout_s
+        plan, settings = run.plan, self._settings
         try:
             async with (
-                asyncio.timeout(limit_s),
+                asyncio.timeout(settings.escalation.task_timeout_s),
                 _project(plan) as root,
                 Workspace(root) as workspace,
             ):
-                attempter = Attempter(plan, self._settings, self._calls, workspace, run.guard, emit)
-                return await self._attempts(run, attempter, recorder, emit)
+                climb = Climb(
+                    run,
+                    settings.escalation,
+                    Attempter(plan, settings, self._calls, workspace, run.guard, emit),
+                    recorder,
+                    emit,
+                    order=await self._orders.of(plan),
+                    fit_together=self._fit_together,
+                )
+                return await climb.to_the_end()
         except TimeoutError:
             return "deadline"
 
-    async def _attempts(
-        self, run: Run, attempter: Attempter, recorder: Recorder, emit: OnEvent
-    ) -> Ending:
-        plan = run.plan
-        limits = Limits(
-            rungs=len(plan.chain),
-            attempts_per_rung=plan.row.attempts_per_rung,
-            max_attempts=plan.row.max_attempts,
-        )
-        while isinstance(step := next_step([item.tried for item in run.finished], limits), Next):
-            if run.finished and not step.is_retry:
-                self._climbed(run, step, recorder, emit)
-            temperature = (
-                self._settings.escalation.retry_temperature if step.is_retry else FIRST_TEMPERATURE
-            )
-            n, model = len(run.finished) + 1, plan.chain[step.rung]
-            emit(
-                AttemptStarted(
-                    n=n,
-                    model=model.name,
-                    tier=model.tier,
-                    is_retry=step.is_retry,
-                    temperature=temperature,
-                )
-            )
-            messages = _messages(plan, run.finished, step)
-            run.current = attempter.begin(n, step.rung, temperature)
-            done = await attempter.run(run.current, messages)
-            run.current = None
-            run.finished.append(done)
-            recorder.attempt(done.attempt)
-            emit(AttemptFinished(attempt=done.attempt))
-        return step.why
-
-    def _climbed(self, run: Run, step: Next, recorder: Recorder, emit: OnEvent) -> None:
-        last = run.finished[-1]
-        event = Climbed(
-            from_model=run.plan.chain[last.rung].name,
-            to_model=run.plan.chain[step.rung].name,
-            reason=last.evidence,
-        )
-        recorder.audit("climb", msgspec.to_builtins(event))
-        emit(event)
-
-    def _guard(self, plan: Plan, recorder: Recorder, approve: Approve | None) -> CostGuard:
+    def _guard(self, plan: Plan, approve: Approve | None, emit: OnEvent) -> CostGuard:
         budget = plan.task.budget_usd
         settings = self._settings.escalation
         return CostGuard(
             plan.task_id,
+            plan.classification.type,
             settings.task_budget_usd if budget is None else budget,
-            settings.paid,
-            recorder.audited(approve) if approve else None,
+            settings,
+            self._purse,
+            approve=approve,
+            on_event=emit,
         )
 
 
+def _planned(plan: Plan) -> Planned:
+    checker = plan.checker_of(0) if plan.chain else None
+    return Planned(
+        task_id=plan.task_id,
+        classification=plan.classification,
+        chain=[model.name for model in plan.chain],
+        checker=checker.name if checker else None,
+        checks=plan.check_names,
+    )
+
+
 def _cut_off(run: Run, recorder: Recorder, error: str) -> None:
-    """Put the attempt that was under way on record: it may have cost something."""
-    if run.current is None:
-        return
-    attempt = msgspec.structs.replace(run.current.attempt, error=error)
-    run.finished.append(replace(run.current, attempt=attempt, evidence=error, error_kind="timeout"))
-    recorder.attempt(attempt)
+    """Put the attempts that were under way on record: they may have cost something."""
+    for begun in run.under_way:
+        attempt = msgspec.structs.replace(begun.attempt, error=error)
+        run.end(replace(begun, attempt=attempt, evidence=error, error_kind="timeout"))
+        recorder.attempt(attempt)
 
 
 @asynccontextmanager
@@ -179,14 +173,3 @@ async def _project(plan: Plan) -> AsyncGenerator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="rung-empty-") as empty:
         yield Path(empty)
-
-
-def _messages(plan: Plan, finished: Sequence[Finished], step: Next) -> tuple[Message, ...]:
-    """The prompt of the next attempt, with the evidence against the last one, where it has any."""
-    last = finished[-1] if finished else None
-    if last is None or not last.answer:
-        return first_messages(plan.task, plan.base)
-    if step.is_retry:
-        first = first_messages(plan.task, plan.base)
-        return retry_messages(first, last.answer, last.evidence)
-    return first_messages(plan.task, plan.base, climbed=last.evidence)

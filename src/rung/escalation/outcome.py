@@ -21,11 +21,7 @@ def outcome_of(
     cost_usd: float | None,
 ) -> Outcome:
     """What became of the task. Only an answer whose every check passed is `verified`."""
-    best = max(
-        (item for item in finished if item.candidate is not None),
-        key=lambda item: (item.result == "passed", item.passes, item.attempt.n),
-        default=None,
-    )
+    best = best_of(finished)
     status = status_of(plan, finished, ending)
     candidate = best.candidate if best else None
     return Outcome(
@@ -48,12 +44,25 @@ def outcome_of(
     )
 
 
+def best_of(finished: Sequence[Finished]) -> Finished | None:
+    """The answer to give: the first that passed, else one that nothing could check, else the one
+    that passed most checks; of equals the latest.
+    """
+    passed = next((item for item in finished if item.result == "passed"), None)
+    return passed or max(
+        (item for item in finished if item.candidate is not None),
+        key=lambda item: (item.result == "unchecked", item.passes, item.attempt.n),
+        default=None,
+    )
+
+
 def status_of(plan: Plan, finished: Sequence[Finished], ending: Ending) -> Status:
     """`failed` is for tasks that no model ever worked on; all others end as the matrix says."""
     # Work that is always reviewed is reviewed whatever the caller would rather have.
     at_end = "review" if plan.row.always_review else plan.task.at_end or plan.row.at_end
     if ending == "passed":
-        return "needs_review" if plan.row.always_review else "verified"
+        needs_person = plan.row.always_review or _is_only_judged(plan, finished)
+        return "needs_review" if needs_person else "verified"
     if ending == "unchecked":
         return "needs_review" if at_end == "review" else "unverified"
     was_worked_on = any(
@@ -69,30 +78,55 @@ def status_of(plan: Plan, finished: Sequence[Finished], ending: Ending) -> Statu
     return "needs_review" if at_end == "review" else "skipped"
 
 
+def _is_only_judged(plan: Plan, finished: Sequence[Finished]) -> bool:
+    """Whether nothing but a model's opinion stands behind critical work, which is never enough."""
+    best = best_of(finished)
+    kinds = {v.validator.partition(":")[0] for v in best.attempt.verdicts} if best else set[str]()
+    return plan.classification.type == "critical" and kinds <= {"semantic"}
+
+
 def reason_of(plan: Plan, finished: Sequence[Finished], ending: Ending, status: Status) -> str:
     """One sentence for the user."""
     if not plan.chain:
         return _no_models(plan)
-    last = finished[-1] if finished else None
-    if ending == "passed" and last is not None:
-        names = ", ".join(verdict.validator for verdict in last.attempt.verdicts)
-        review = "; critical work is always reviewed by a person" * (status == "needs_review")
-        return f"passed {names}{review}"
-    if ending == "unchecked" and last is not None:
-        missing = [v for v in last.attempt.verdicts if v.result == "unavailable"]
+    best = best_of(finished)
+    if ending == "passed" and best is not None:
+        return _passed(plan, best, status)
+    if ending == "unchecked" and best is not None:
+        missing = [v for v in best.attempt.verdicts if v.result == "unavailable"]
         why = "; ".join(f"{v.validator}: {v.evidence}" for v in missing)
         return f"nothing could check it{': ' + why if why else ''}"
-    limits = {
+    attempts = sum(not item.is_unfit for item in finished)
+    why = {
         "deadline": "the task's time was over",
-        "attempts": f"no more than {len(finished)} attempts are allowed",
+        "attempts": f"no more than {attempts} attempts are allowed",
         "top": "no rung is left",
         "not_worth_it": "another rung would cost more than it is worth",
-    }
-    evidence = last.evidence.strip() if last else ""
-    what = f": {_first_line(evidence)}" if evidence else ""
-    return (
-        f"{limits.get(ending, ending)}; the last attempt failed{what}" if last else limits[ending]
-    )
+    }.get(ending, ending)
+    last = finished[-1] if finished else None
+    if last is None:
+        return why
+    if best is None or best is last or status == "failed":
+        return f"{why}; the last attempt failed{_because(last)}"
+    return f"{why}; the best answer, of attempt {best.attempt.n}, failed{_because(best)}"
+
+
+def _passed(plan: Plan, best: Finished, status: Status) -> str:
+    verdicts = best.attempt.verdicts
+    passed = f"passed {', '.join(verdict.validator for verdict in verdicts)}"
+    worker = f"{best.attempt.engine}/{best.attempt.model}"
+    if best.attempt.checker == worker and any(v.validator.startswith("semantic") for v in verdicts):
+        passed += " (judged by the worker itself: there is no other model as strong)"
+    if status != "needs_review":
+        return passed
+    if plan.row.always_review:
+        return f"{passed}; critical work is always reviewed by a person"
+    return f"{passed}; a checker model alone is never enough for critical work"
+
+
+def _because(item: Finished) -> str:
+    evidence = item.evidence.strip()
+    return f": {_first_line(evidence)}" if evidence else ""
 
 
 def _no_models(plan: Plan) -> str:

@@ -11,8 +11,10 @@ from rung.config.settings import Settings
 from rung.errors import UsageError
 from rung.escalation.answer import form_of
 from rung.escalation.apply import file_sha256
+from rung.escalation.checker import free_judges, pick_checker
 from rung.escalation.classify import classify, complexity_of
-from rung.escalation.matrix import Row, best_of_tier, matrix, resolve_chain
+from rung.escalation.ladder import arm_number, best_of_tier, resolve_chain
+from rung.escalation.matrix import Row, arms, checker_rule, matrix
 from rung.escalation.task import Classification, Task, checked_task
 from rung.routing.models import RoutedModel
 from rung.routing.router import Router
@@ -20,6 +22,7 @@ from rung.structured.validate import check_schema
 from rung.validation.languages import of_path
 from rung.validation.paths import UnsafePathError, safe_path
 from rung.validation.registry import check_arguments, parse_check
+from rung.validation.type_tools import has_types
 from rung.validation.verdict import Check, Verdict
 
 CRITERION = "It does what the task asks, completely and correctly, and nothing else."
@@ -35,7 +38,8 @@ class Plan:
     `base` holds the given files' contents by path relative to `root`; `before` the SHA-256 of
     every file that the worker may write, as it was (`None`: there was none); `crlf` names those
     whose lines end in CRLF, which `base` has without the CR and answers get back; `missing` is what
-    the task's type wants checked and this project has nothing for.
+    the task's type wants checked and this project has nothing for; `judges` are the free models
+    outside the chain, which may judge. The row's `checker` is a rule that needs no complexity.
     """
 
     task_id: str
@@ -49,6 +53,7 @@ class Plan:
     chain: tuple[RoutedModel, ...]
     checks: tuple[Check, ...]
     missing: tuple[Verdict, ...] = ()
+    judges: tuple[RoutedModel, ...] = ()
 
     @property
     def check_names(self) -> list[str]:
@@ -59,7 +64,19 @@ class Plan:
     @property
     def needs_project(self) -> bool:
         """Whether a check looks at more than the candidate's own files."""
-        return any(check.kind in ("tests", "cmd", "bench", "compile") for check in self.checks)
+        return any(check.kind not in ("syntax", "schema", "semantic") for check in self.checks)
+
+    @property
+    def is_checkable(self) -> bool:
+        """Whether the task gives anything by which a check could tell good from bad."""
+        task = self.task
+        return bool(task.checks or task.schema is not None or task.out or task.files)
+
+    def checker_of(self, worker: int) -> RoutedModel | None:
+        """The model that judges the worker at this index of the chain, where a check asks one."""
+        if not any(check.kind == "semantic" for check in self.checks):
+            return None
+        return pick_checker(self.row, self.chain, worker, self.judges)
 
 
 async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
@@ -74,27 +91,33 @@ async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
     check_paths(root, (*task.files, *task.out))
     if task.schema is not None:
         check_schema(task.schema)
-    classification = classification_of(task)
+    classification = shifted(classification_of(task), settings.learning.complexity)
     row = matrix(settings.matrix, router.tiers)[classification.type]
-    if not row.checker and any(spec.startswith("semantic") for spec in task.checks):
-        row = replace(row, checker="same")
     checks, missing = chosen_checks(task, row, root)
+    rule = checker_rule(
+        row.checker,
+        classification.complexity,
+        is_asked=any(check.kind == "semantic" for check in checks),
+    )
+    task_id = secrets.token_hex(8)
+    chain, judges = await chain_of(task, row, router, task_id)
     for check in checks:
         # Tests that the worker itself is to write are not there yet.
         if not (check.kind == "tests" and check.argument in task.out):
             check_arguments(check, root)
     return Plan(
-        task_id=secrets.token_hex(8),
+        task_id=task_id,
         task=task,
         root=root,
         base={path: read_text(root, path).replace("\r\n", "\n") for path in task.files},
         crlf=frozenset(path for path in (*task.files, *task.out) if has_crlf(root / path)),
         before={path: file_sha256(root / path) for path in (*task.files, *task.out)},
         classification=classification,
-        row=row,
-        chain=await chain_of(task, row, router),
+        row=replace(row, checker=rule),
+        chain=chain,
         checks=checks,
         missing=missing,
+        judges=judges,
     )
 
 
@@ -123,20 +146,48 @@ def classification_of(task: Task) -> Classification:
     )
 
 
-async def chain_of(task: Task, row: Row, router: Router) -> tuple[RoutedModel, ...]:
-    """The models to try. Every name in the task's own chain must exist; tiers may be empty.
+def shifted(found: Classification, shifts: Mapping[str, float]) -> Classification:
+    """The classification with the settings' shift of its type's complexity, within 0 to 10."""
+    shift = shifts.get(found.type, 0.0)
+    if not shift:
+        return found
+    return Classification(
+        type=found.type,
+        complexity=min(10.0, max(0.0, found.complexity + shift)),
+        reasons=(*found.reasons, f"complexity {shift:+g} by learning.complexity"),
+    )
 
-    A named model whose engine is down keeps its place: its attempt will say so, and climb.
+
+async def chain_of(
+    task: Task, row: Row, router: Router, task_id: str
+) -> tuple[tuple[RoutedModel, ...], tuple[RoutedModel, ...]]:
+    """The models to try, and those beside them that may judge.
+
+    Every name in the task's own chain must exist; tiers may be empty. A named model whose engine is
+    down keeps its place: its attempt will say so, and climb.
     """
     models = await router.models(task.local_only)
-    if not task.chain:
-        return resolve_chain(row, models, router.tiers)
+    if task.chain:
+        chain = await _given_chain(task, router, models, task_id)
+    else:
+        chain = resolve_chain(row, models, router.tiers, task_id)
+    return chain, free_judges(models, chain)
+
+
+async def _given_chain(
+    task: Task, router: Router, models: Sequence[RoutedModel], task_id: str
+) -> tuple[RoutedModel, ...]:
     chain: list[RoutedModel] = []
-    for name in task.chain:
-        if name in router.tiers:
-            chain += best_of_tier(name, models)
-        else:
-            chain.append(await router.rung(name, task.local_only))
+    for entry in task.chain or ():
+        there: list[RoutedModel] = []
+        for name in arms(entry):
+            if name in router.tiers:
+                best = best_of_tier(name, models)
+                there += [best.model] if best else []
+            else:
+                there.append(await router.rung(name, task.local_only))
+        if there:
+            chain.append(there[arm_number(entry, task_id, len(there))])
     return tuple(dict.fromkeys(chain))
 
 
@@ -161,6 +212,8 @@ def _default_check(kind: str, task: Task, root: Path) -> Check | Verdict | None:
         return SEMANTIC
     if kind in ("syntax", "compile") and paths and not any(of_path(path) for path in paths):
         return None
+    if kind == "types" and not has_types(paths, root):
+        return None  # there is no checker here, which shows nothing about the answer
     if kind == "tests":
         if not any(of_path(path) for path in paths):
             return None

@@ -12,16 +12,20 @@ from rung.validation.verdict import Verdict
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """One finished attempt: its rung, and what came of it."""
+    """One finished attempt: its rung, and what came of it.
+
+    `is_unfit`: the prompt did not fit the model's context window, which says nothing of the model.
+    """
 
     rung: int
     result: Result
     may_retry: bool = True
+    is_unfit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Hard caps from the matrix row."""
+    """Hard caps from the matrix row. A prompt that did not fit is no attempt."""
 
     rungs: int
     attempts_per_rung: int
@@ -66,7 +70,7 @@ def next_step(tried: Sequence[Tried], limits: Limits) -> Next | Stop:
     last = tried[-1]
     if last.result in ("passed", "unchecked"):
         return Stop(why=last.result)
-    if len(tried) >= limits.max_attempts:
+    if sum(not attempt.is_unfit for attempt in tried) >= limits.max_attempts:
         return Stop(why="attempts")
     on_rung = sum(attempt.rung == last.rung for attempt in tried)
     if last.may_retry and on_rung < limits.attempts_per_rung:

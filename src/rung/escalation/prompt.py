@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from string import Template
 
 from rung.chat import Message
 from rung.escalation.answer import form_of
+from rung.escalation.brief import Brief
+from rung.escalation.quoting import fenced
 from rung.escalation.task import Task
-
-MAX_EVIDENCE = 2_000
-MAX_PREVIOUS = 6_000
 
 
 @cache
@@ -21,33 +19,33 @@ def _template(name: str) -> Template:
     return Template(text)
 
 
-def first_messages(
-    task: Task, base: Mapping[str, str], climbed: str | None = None
-) -> tuple[Message, ...]:
+def worker_messages(task: Task, brief: Brief) -> tuple[Message, ...]:
     """The worker's prompt: stable text first, then the files, then the request.
 
-    `climbed` is the evidence against a weaker model's answer, where there was one.
+    After an answer of the same model the conversation goes on; after another model's there is only
+    the evidence against it, for what one model wrote teaches the next one its mistakes.
     """
     form = _template(f"form_{form_of(task)}.md").substitute(out=", ".join(task.out)).strip()
     files = "".join(
-        _template("file.md").substitute(path=path, content=content)
-        for path, content in base.items()
+        _template("outline.md" if path in brief.outlined else "file.md").substitute(
+            path=path, content=fenced(content)
+        )
+        for path, content in brief.files.items()
     )
     request = _template("request.md").substitute(files=files, task=task.text).strip()
-    if climbed:
-        request += _template("climbed.md").substitute(evidence=_capped(climbed, MAX_EVIDENCE))
-    return (
+    evidence = fenced(brief.evidence)
+    if brief.evidence and not brief.previous:
+        request += _template("climbed.md").substitute(evidence=evidence).rstrip()
+    first = (
         Message(role="system", content=_template("worker.md").substitute(form=form).strip()),
-        Message(role="user", content=request.strip()),
+        Message(role="user", content=request),
     )
-
-
-def retry_messages(first: Sequence[Message], previous: str, evidence: str) -> tuple[Message, ...]:
-    """The same conversation continued: the answer that failed, and what was wrong with it."""
-    retry = _template("retry.md").substitute(evidence=_capped(evidence, MAX_EVIDENCE)).strip()
+    if not brief.previous:
+        return first
+    retry = _template("retry.md").substitute(evidence=evidence).strip()
     return (
         *first,
-        Message(role="assistant", content=_capped(previous, MAX_PREVIOUS)),
+        Message(role="assistant", content=brief.previous),
         Message(role="user", content=retry),
     )
 
@@ -56,10 +54,3 @@ def judge_message(criterion: str, task: str, work: str) -> Message:
     """The checker's prompt."""
     text = _template("judge.md").substitute(criterion=criterion, task=task, work=work)
     return Message(role="user", content=text.strip())
-
-
-def _capped(text: str, limit: int) -> str:
-    if len(text) <= limit:
-        return text
-    half = limit // 2
-    return f"{text[:half]}\n[… {len(text) - limit} characters left out …]\n{text[-half:]}"

@@ -11,9 +11,9 @@ import msgspec
 
 from rung.config.settings import Settings, StoreContent
 from rung.errors import LedgerError
+from rung.escalation.approvals import kept, waiting
 from rung.escalation.attempt import Finished
-from rung.escalation.cost import Approve, PaidRung
-from rung.escalation.matrix import pick_checker
+from rung.escalation.cost import PaidRung
 from rung.escalation.plan import Plan
 from rung.escalation.task import Attempt, Outcome
 from rung.ledger.content import stored
@@ -32,31 +32,31 @@ class Recorder:
         self._policy: StoreContent = settings.ledger.store_content
 
     def attempt(self, attempt: Attempt) -> None:
-        row = AttemptRow(task_id=self._plan.task_id, **msgspec.to_builtins(attempt))
-        self._ledger.record(row)
+        self._ledger.record(
+            AttemptRow(
+                task_id=self._plan.task_id,
+                task_type=self._plan.classification.type,
+                **msgspec.to_builtins(attempt),
+            )
+        )
 
     def audit(self, kind: str, details: dict[str, Any]) -> None:
         self._ledger.record(AuditRow(kind=kind, task_id=self._plan.task_id, details=details))
-
-    def audited(self, approve: Approve) -> Approve:
-        """The same question, with the answer put on record."""
-
-        async def ask(question: PaidRung) -> bool:
-            agreed = await approve(question)
-            self.audit("paid_approved" if agreed else "paid_refused", msgspec.to_builtins(question))
-            return agreed
-
-        return ask
 
     def ended(self, outcome: str, finished: Sequence[Finished], seconds: float) -> None:
         """The task ended without an outcome: stopped from outside, or by an error."""
         attempts = [item.attempt for item in finished]
         self._ledger.record(self._task_row(outcome, attempts, None, None, seconds))
 
-    async def finished(self, outcome: Outcome) -> Outcome:
-        """Record the task; put it into the review queue where it needs a person."""
+    async def finished(self, outcome: Outcome, question: PaidRung | None = None) -> Outcome:
+        """Record the task; put it into the review queue where it needs a person.
+
+        With a `question` it waits there for the answer.
+        """
+        if question is not None:
+            outcome = waiting(outcome, question)
         if outcome.status == "needs_review":
-            outcome = await self._queued(outcome)
+            outcome = await self._queued(outcome, question)
         self._ledger.record(
             self._task_row(
                 outcome.status,
@@ -68,12 +68,18 @@ class Recorder:
         )
         return outcome
 
-    async def _queued(self, outcome: Outcome) -> Outcome:
+    async def _queued(self, outcome: Outcome, question: PaidRung | None) -> Outcome:
+        kept_task = kept(self._plan, question) if question else {}
         item = ReviewItem(
             task_id=outcome.task_id,
             title=shorten(self._plan.task.text, TITLE_LENGTH, placeholder=" …"),
             reason=outcome.reason,
-            outcome={**msgspec.to_builtins(outcome), "root": str(self._plan.root)},
+            outcome={
+                **msgspec.to_builtins(outcome),
+                "root": str(self._plan.root),
+                **kept_task,
+            },
+            kind="approval" if question else "work",
         )
         try:
             review_id = await self._ledger.add_review(item)
@@ -92,7 +98,7 @@ class Recorder:
         seconds: float,
     ) -> TaskRow:
         plan = self._plan
-        checker = pick_checker(plan.row, plan.chain, 0)
+        checker = next((a.checker for a in reversed(attempts) if a.checker), None)
         models = [f"{attempt.engine}/{attempt.model}" for attempt in attempts]
         kept = stored(plan.task.text, self._policy)
         return TaskRow(
@@ -101,7 +107,7 @@ class Recorder:
             description=kept.get("text") or kept.get("sha256", ""),
             complexity_score=plan.classification.complexity,
             worker=models[-1] if models else None,
-            checker=checker.name if checker else None,
+            checker=checker,
             outcome=status,
             attempts=len(attempts),
             escalations=sum(a != b for a, b in pairwise(models)),

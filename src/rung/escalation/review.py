@@ -31,6 +31,11 @@ class Reviews:
         makes these files good enough to write; nothing else of the queue ever is.
         """
         item = await self._ledger.review(review_id)
+        if item.kind == "approval" and decision == "approved":
+            raise UsageError(
+                f"review {review_id} asks for leave to spend, not for a look: approve it with "
+                f"`rung review approve {review_id}` or `Rung.resume`, and its task goes on"
+            )
         written: list[str] = []
         if apply:
             if decision != "approved" or item.state != "open":

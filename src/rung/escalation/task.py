@@ -73,8 +73,9 @@ class Classification(msgspec.Struct, frozen=True, kw_only=True):
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One worker call with its verdicts. `error` is set where no answer could be checked.
 
-    `result` is what the verdicts amount to. `failed_rungs` counts the distinct models that had
-    failed at the task before; `try_on_rung` is 1 for a model's first attempt at it.
+    `result` is what the verdicts amount to; `failed` too where the model refused, or gave no valid
+    object. `failed_rungs` counts the other models that had failed at the task before; `try_on_rung`
+    is 1 for a model's first attempt at it. `checker` is who judged it, where a check asks a model.
     """
 
     n: int

@@ -30,6 +30,7 @@ from rung.models.lifecycle.residents import Residents
 from rung.models.lifecycle.slots import Slots
 from rung.models.lifecycle.state import Key, Waiter
 from rung.models.lifecycle.status import ModelStatus, statuses
+from rung.models.lifecycle.together import fit_pools
 from rung.models.lifecycle.work import EngineWork, Message
 from rung.models.measured import Measurements
 from rung.models.memory import available_memory_bytes
@@ -62,7 +63,7 @@ class ModelManager:
         claims: Claims | None = None,
     ) -> None:
         self._settings = settings
-        self._footprint = footprint
+        self._footprint, self._available = footprint, available
         self._work = EngineWork(self._tell)
         journal = Journal(measured, record)
         self._claims = claims or Claims(None)
@@ -150,6 +151,10 @@ class ModelManager:
                 self._tell(partial(self._looking.look_first, engine, then, OTHERS_TIMEOUT_S))
         failures = [error for error in await asyncio.gather(*asked) if error is not None]
         return self.snapshot(), {error.engine: error for error in failures}
+
+    def fit_together(self, models: Iterable[tuple[Engine, str]]) -> bool:
+        """Whether these models can be in memory at once, as far as can be told now."""
+        return fit_pools(self._settings, models, self._owner, self._footprint, self._available)
 
     async def close(self) -> None:
         """End what waits and what loads, and hand back to other programs what they go on holding.

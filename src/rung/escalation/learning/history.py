@@ -1,0 +1,163 @@
+"""From the ledger's rows to what learning counts: pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rung.config.settings import LearningSettings
+from rung.escalation.learning.index import Gate, Stakes
+from rung.escalation.learning.posterior import Beliefs, Observation, State
+from rung.escalation.learning.rates import (
+    ErrorRates,
+    Judged,
+    Key,
+    blended,
+    default_gate,
+    error_rates,
+)
+from rung.ledger.rows import AttemptRow, LabelRow
+
+# The usual size of a task, where none is on record.
+USUAL_TOKENS = (2_000, 1_000)
+NONE: Mapping[str, Sequence[str]] = {}
+
+
+@dataclass(frozen=True)
+class History:
+    """Attempts in the order they were made, and the newest label of each."""
+
+    attempts: Sequence[AttemptRow]
+    labels: Mapping[tuple[str, int], LabelRow] = field(
+        default_factory=dict[tuple[str, int], LabelRow]
+    )
+
+    def judged(self) -> list[Judged]:
+        """Every attempt that checks could decide."""
+        return [self._judged(row) for row in self.attempts if is_decided(row)]
+
+    def _judged(self, row: AttemptRow) -> Judged:
+        label = self.labels.get((row.task_id, row.n))
+        return Judged(
+            task_type=row.task_type or "",
+            model_class=model_class(row),
+            passed={
+                kind_of(v["validator"]): v["result"] == "pass"
+                for v in row.verdicts
+                if v["result"] != "unavailable"
+            },
+            is_accepted=row.result == "passed",
+            is_right=None if label is None else label.verdict == "right",
+            weight=1.0 if label is None else label.weight,
+        )
+
+    def labels_of(self, model: str) -> int:
+        """How many of a model's answers somebody looked at."""
+        return sum(
+            (row.task_id, row.n) in self.labels for row in self.attempts if model_name(row) == model
+        )
+
+    def spent_usd(self, task_type: str) -> list[float]:
+        """What each task of the type cost, as far as the prices were known."""
+        spent: dict[str, float] = {}
+        for row in self.attempts:
+            if row.task_type == task_type and row.cost_usd is not None:
+                spent[row.task_id] = spent.get(row.task_id, 0.0) + row.cost_usd
+        return list(spent.values())
+
+    def usual_tokens(self, task_type: str) -> tuple[float, float]:
+        """Mean tokens in and out of an attempt at this type."""
+        counted = [
+            (row.tokens_in, row.tokens_out)
+            for row in self.attempts
+            if row.task_type == task_type and row.tokens_in and row.tokens_out
+        ]
+        if not counted:
+            return USUAL_TOKENS
+        return (
+            sum(tokens for tokens, _ in counted) / len(counted),
+            sum(tokens for _, tokens in counted) / len(counted),
+        )
+
+
+def kind_of(validator: str) -> str:
+    """`tests:tests/test_x.py` is a check of the kind `tests`."""
+    return validator.partition(":")[0]
+
+
+def model_name(row: AttemptRow) -> str:
+    """As `RoutedModel.name`."""
+    return f"{row.engine}/{row.model}"
+
+
+def model_class(row: AttemptRow) -> str:
+    """Checks err more on strong models' work: their mistakes are subtler."""
+    return row.tier or row.locality or "unknown"
+
+
+def is_decided(row: AttemptRow) -> bool:
+    """Whether checks said yes or no. A dead engine or a missing check says nothing of the model."""
+    return row.task_type is not None and row.result in ("passed", "failed")
+
+
+def stakes_of(settings: LearningSettings) -> Stakes:
+    """What the user says that outcomes are worth."""
+    return Stakes(
+        value_usd=settings.value_usd,
+        wrong_usd=settings.cost_of_wrong_usd,
+        review_usd=settings.cost_of_review_usd,
+    )
+
+
+@dataclass(frozen=True)
+class Gates:
+    """How far the checks of each task type can be trusted, by the class of the model."""
+
+    rates: Mapping[Key, ErrorRates]
+    kinds: Mapping[str, Sequence[str]]  # of checks, by task type
+    classes: Mapping[str, str]  # of models, by name
+
+    def of(self, task_type: str, model: str) -> Gate:
+        default = default_gate(self.kinds.get(task_type, ()))
+        key = Key("all", self.classes.get(model, "unknown"), task_type)
+        return blended(default, self.rates.get(key))
+
+
+def gates_of(
+    history: History, judged: Sequence[Judged], planned: Mapping[str, Sequence[str]] = NONE
+) -> Gates:
+    """A type's checks are those that its accepted answers passed most often, else the planned."""
+    seen: dict[str, Counter[tuple[str, ...]]] = {}
+    for item in judged:
+        if item.is_accepted:
+            seen.setdefault(item.task_type, Counter())[tuple(item.passed)] += 1
+    kinds = {of: tuple(kind_of(check) for check in checks) for of, checks in planned.items()}
+    return Gates(
+        rates=error_rates(judged),
+        kinds=kinds | {of: counted.most_common(1)[0][0] for of, counted in seen.items()},
+        classes={model_name(row): model_class(row) for row in history.attempts},
+    )
+
+
+def beliefs_of(history: History, gates: Gates, settings: LearningSettings) -> Beliefs:
+    """What follows from all decided attempts, the later ones weighing more."""
+    beliefs = Beliefs(gate_of=gates.of, prior_tasks=settings.prior_tasks, forget=settings.forget)
+    for row in history.attempts:
+        if is_decided(row):
+            beliefs.observe(_observation(row, settings))
+    return beliefs
+
+
+def _observation(row: AttemptRow, settings: LearningSettings) -> Observation:
+    waiting_usd = (row.seconds or 0.0) / 3600 * settings.usd_per_hour
+    return Observation(
+        state=State(
+            row.task_type or "",
+            model_name(row),
+            failed=row.failed_rungs or 0,
+            nth_try=row.try_on_rung or 1,
+        ),
+        is_accepted=row.result == "passed",
+        cost_usd=None if row.cost_usd is None else row.cost_usd + waiting_usd,
+    )

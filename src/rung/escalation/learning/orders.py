@@ -1,0 +1,108 @@
+"""The order of a task's rungs as outcomes have taught it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rung.config.settings import Settings
+from rung.errors import LedgerError
+from rung.escalation.learning.changes import with_changes
+from rung.escalation.learning.choice import Ladder, Rung
+from rung.escalation.learning.history import History, beliefs_of, gates_of, is_decided, stakes_of
+from rung.escalation.learning.posterior import Beliefs
+from rung.escalation.plan import Plan
+from rung.escalation.policy import Order, next_step
+from rung.escalation.task import TaskType
+from rung.ledger.ledger import Ledger
+from rung.routing.models import RoutedModel
+
+# Forgetting leaves the older ones no weight.
+MOST_ATTEMPTS = 5_000
+
+
+class Orders:
+    """Decides by the mode: `off` and `advise` leave every chain as it is, `on` asks the index."""
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._settings = settings
+        self._ledger = ledger
+
+    async def settings(self, settings: Settings) -> Settings:
+        """The settings with the applied suggestions laid over them."""
+        if self._settings.learning.mode == "off":
+            return settings
+        try:
+            return with_changes(settings, await self._ledger.suggestions("applied"))
+        except LedgerError:
+            # A task must not fail for what it could have learned; `rung health db` shows why.
+            return settings
+
+    async def of(self, plan: Plan) -> Order:
+        """The order for this task. A chain that the caller named is tried as it is named."""
+        if self._settings.learning.mode != "on" or plan.task.chain:
+            return next_step
+        try:
+            history = await self.history()
+        except LedgerError:
+            return next_step  # as above
+        if not any(is_decided(row) for row in history.attempts):
+            return next_step  # nothing was learned yet, so there is nothing to explore beside it
+        return ladder_of(
+            plan.classification.type,
+            plan.chain,
+            self._settings,
+            history,
+            checks=plan.check_names,
+            task_id=plan.task_id,
+            is_reviewed=plan.row.always_review,
+        ).order
+
+    async def history(self) -> History:
+        """Everything that counts. Raises LedgerError."""
+        lessons = await self._ledger.lessons(MOST_ATTEMPTS)
+        return History(
+            lessons.attempts, {(label.task_id, label.attempt): label for label in lessons.labels}
+        )
+
+
+def ladder_of(
+    task_type: TaskType,
+    chain: Sequence[RoutedModel],
+    settings: Settings,
+    history: History,
+    *,
+    checks: Sequence[str],
+    task_id: str | None = None,
+    is_reviewed: bool = False,
+) -> Ladder:
+    """The rungs of a chain with all that is believed of them.
+
+    With a `task_id` it explores as the settings say, but never in a critical task. `is_reviewed`:
+    a person looks at the result in any case.
+    """
+    learning = settings.learning
+    may_explore = learning.explore and task_type != "critical" and task_id is not None
+    tokens = history.usual_tokens(task_type)
+    return Ladder(
+        task_type=task_type,
+        rungs=[Rung(model=model.name, guess_usd=guess_usd(model, tokens)) for model in chain],
+        beliefs=believed(history, settings, task_type, checks),
+        stakes=stakes_of(learning),
+        seed=task_id if may_explore else None,
+        may_stop=not is_reviewed,
+    )
+
+
+def believed(
+    history: History, settings: Settings, task_type: str, checks: Sequence[str]
+) -> Beliefs:
+    """What is believed of all models; a type that has no outcomes yet is gated by its checks."""
+    gates = gates_of(history, history.judged(), {task_type: checks})
+    return beliefs_of(history, gates, settings.learning)
+
+
+def guess_usd(model: RoutedModel, tokens: tuple[float, float]) -> float:
+    """What a try may cost by the price list. Without a price no budget can hold it, nor can we."""
+    if model.price is None:
+        return float("inf")
+    return model.price.cost(round(tokens[0]), round(tokens[1]))

@@ -1,0 +1,1 @@
+"""What policies would have come to on recorded outcomes: fixed ladders, learned ones, an oracle."""

@@ -1,0 +1,205 @@
+"""Learning on a real ledger and real attempts: shown, suggested, applied, undone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rung.config.settings import EscalationSettings, LearningSettings, Settings
+from rung.errors import LedgerError, UsageError
+from rung.escalation.learning.changes import with_changes
+from rung.escalation.learning.orders import ladder_of
+from rung.escalation.task import TASK_TYPES, Task
+from rung.ledger.rows import AttemptRow, SuggestionRow
+from tests.ladder import BIG, SMALL, WRONG, Ladder, ladder, project
+
+CHECKS = ["syntax", "cmd:grep -q 'a + b' sums.py"]
+
+
+def add_task(root: Path, **changes: object) -> Task:
+    fields: dict[str, object] = {"checks": CHECKS, "out": ["sums.py"], "root": root}
+    return Task("Write add(a, b).", **{**fields, "type": "standard", **changes})  # type: ignore[arg-type]
+
+
+def learning(mode: str, **changes: object) -> LearningSettings:
+    fields: dict[str, object] = {"mode": mode, "audit_rate": 0.0, **changes}
+    return LearningSettings(**fields)
+
+
+def row(n: int, engine: str, *, has_passed: bool, task_type: str = "standard") -> AttemptRow:
+    verdict = {"validator": "tests:tests", "result": "pass" if has_passed else "fail"}
+    return AttemptRow(
+        task_id=f"{engine}{n}",
+        n=1,
+        model=SMALL.partition("/")[2],
+        engine=engine,
+        tier="local_fast" if engine == "small" else "haiku",
+        verdicts=[verdict],
+        cost_usd=0.0 if engine == "small" else 0.001,
+        seconds=1.0,
+        task_type=task_type,
+        result="passed" if has_passed else "failed",
+        failed_rungs=0,
+        try_on_rung=1,
+    )
+
+
+async def teach(it: Ladder, task_type: str = "standard") -> None:
+    """The small model nearly always fails, the big one nearly never."""
+    for n in range(40):
+        it.rung.ledger.record(row(n, "small", has_passed=n == 0, task_type=task_type))
+        it.rung.ledger.record(row(n, "big", has_passed=n > 0, task_type=task_type))
+    await it.rung.ledger.flush()
+
+
+async def models_asked(it: Ladder, task: Task) -> list[str]:
+    outcome = await it.rung.execute(task)
+    return [attempt.engine for attempt in outcome.attempts]
+
+
+@pytest.fixture
+async def taught(tmp_path: Path) -> AsyncIterator[Ladder]:
+    async with ladder(tmp_path, small=[WRONG], learning=learning("advise")) as it:
+        await teach(it)
+        yield it
+
+
+@pytest.mark.parametrize("mode", ["off", "advise"])
+async def test_only_the_mode_on_changes_what_is_asked(tmp_path: Path, mode: str) -> None:
+    async with ladder(tmp_path, small=[WRONG], learning=learning(mode)) as it:
+        await teach(it)
+        await it.rung.learning.suggest()
+        assert await models_asked(it, add_task(project(tmp_path))) == ["small", "small", "big"]
+
+
+async def test_in_the_mode_on_a_task_starts_where_outcomes_say(tmp_path: Path) -> None:
+    async with ladder(tmp_path, learning=learning("on", explore=False)) as it:
+        await teach(it)
+        assert await models_asked(it, add_task(project(tmp_path))) == ["big"]
+        assert it.small.chats == []
+
+
+async def test_a_chain_that_the_caller_names_is_tried_as_it_is_named(tmp_path: Path) -> None:
+    async with ladder(tmp_path, learning=learning("on")) as it:
+        await teach(it)
+        task = add_task(project(tmp_path), chain=[SMALL, BIG])
+        assert await models_asked(it, task) == ["small"]
+
+
+async def test_critical_tasks_never_explore(tmp_path: Path) -> None:
+    async with ladder(tmp_path, learning=learning("on", explore=True)) as it:
+        history = await it.rung.learning.orders.history()
+        chain = await it.rung.router.models(local_only=False)
+        made = {
+            kind: ladder_of(
+                kind, chain, it.rung.settings, history, checks=["tests"], task_id="t1"
+            ).seed
+            for kind in TASK_TYPES
+        }
+        assert made.pop("critical") is None
+        assert set(made.values()) == {"t1"}
+
+
+async def test_a_task_is_done_although_the_ledger_is_off(tmp_path: Path) -> None:
+    async with ladder(tmp_path, ledger="off", learning=learning("on")) as it:
+        assert await models_asked(it, add_task(project(tmp_path))) == ["small"]
+        assert (await it.rung.learning.show()).attempts == 0
+
+
+async def test_show_says_why_each_rung_comes_where_it_does(taught: Ladder) -> None:
+    shown = await taught.rung.learning.show("standard")
+    [view] = shown.types
+    assert view.order[0] == BIG
+    assert view.chain == (SMALL, BIG)
+    big, small = view.rungs
+    assert (big.place, big.tries, big.passed) == (1, 40, 39)
+    assert "39 of 40 first tries" in big.why
+    assert "comes first" in big.why
+    assert small.right < 0.2 < big.right
+    assert (view.source, view.labels) == ("measured elsewhere", 0)
+    [tests] = [c for c in shown.checks if (c.check, c.model_class) == ("tests", "haiku")]
+    assert tests.false_accept is None
+
+
+async def test_a_first_rung_that_fails_is_suggested_away_once(taught: Ladder) -> None:
+    [found] = await taught.rung.learning.suggest()
+    assert found.subject == "matrix.standard.chain"
+    assert "1 of 40" in found.reason
+    assert "local_fast" not in found.after["value"]
+    assert await taught.rung.learning.suggest() == [found]
+
+
+async def test_an_applied_suggestion_holds_and_is_undone_exactly(
+    taught: Ladder, tmp_path: Path
+) -> None:
+    it, root = taught, project(tmp_path)
+    before = await it.rung.learning.orders.settings(it.rung.settings)
+    [found] = await it.rung.learning.suggest()
+    assert found.id is not None
+    assert (await it.rung.learning.apply(found.id)).state == "applied"
+    assert await models_asked(it, add_task(root)) == ["big"]
+    with pytest.raises(LedgerError, match="is applied, not open"):
+        await it.rung.learning.apply(found.id)
+    await it.rung.learning.revert(found.id)
+    assert await it.rung.learning.orders.settings(it.rung.settings) == before
+    assert await models_asked(it, add_task(root)) == ["small", "small", "big"]
+    kinds = [event.kind for event in await it.rung.ledger.audit()]
+    assert {"learning_applied", "learning_reverted"} <= set(kinds)
+
+
+async def test_reset_reverts_and_forgets_but_keeps_the_record(taught: Ladder) -> None:
+    [found] = await taught.rung.learning.suggest()
+    assert found.id is not None
+    await taught.rung.learning.apply(found.id)
+    assert await taught.rung.learning.reset() == 1
+    assert (await taught.rung.learning.show()).attempts == 0
+    assert await taught.rung.ledger.suggestions("applied") == []
+    assert len(await taught.rung.ledger.attempts("big1")) == 1
+
+
+async def test_a_label_is_put_on_the_answer_that_was_given(taught: Ladder) -> None:
+    await taught.rung.learning.label("big1", is_right=False, source="revert")
+    shown = await taught.rung.learning.show("standard")
+    assert shown.labels == 1
+    [all_] = [c for c in shown.checks if (c.check, c.model_class) == ("all", "haiku")]
+    assert all_.false_accept is not None
+    assert all_.false_accept.low < all_.false_accept.high
+    with pytest.raises(UsageError, match="no attempt of a task 'nobody'"):
+        await taught.rung.learning.label("nobody", is_right=True)
+
+
+async def test_work_that_is_often_wrong_is_suggested_to_be_taken_for_harder(
+    taught: Ladder, tmp_path: Path
+) -> None:
+    it = taught
+    for n in range(1, 21):
+        await it.rung.learning.label(f"big{n}", is_right=n > 12)
+    found = {row.subject: row for row in await it.rung.learning.suggest()}
+    harder = found["learning.complexity.standard"]
+    assert harder.id is not None
+    await it.rung.learning.apply(harder.id)
+    outcome = await it.rung.execute(add_task(project(tmp_path)))
+    await it.rung.learning.revert(harder.id)
+    again = await it.rung.execute(add_task(tmp_path / "project"))
+    assert outcome.complexity == again.complexity + 1.0
+
+
+def test_changes_are_laid_over_in_their_order_and_unknown_ones_are_left() -> None:
+    def change(subject: str, value: object) -> SuggestionRow:
+        return SuggestionRow(subject=subject, before={}, after={"value": value}, reason="")
+
+    settings = Settings(escalation=EscalationSettings())
+    changed = with_changes(
+        settings,
+        [
+            change("matrix.standard.chain", ["haiku"]),
+            change("matrix.standard.checker", "next"),
+            change("matrix.standard.chain", ["sonnet"]),
+            change("of.a.newer.rung", 1),
+        ],
+    )
+    assert changed.matrix["standard"].chain == ("sonnet",)
+    assert changed.matrix["standard"].checker == "next"
+    assert with_changes(settings, []) is settings
