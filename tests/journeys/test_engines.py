@@ -116,15 +116,15 @@ async def test_a_failed_check_climbs_to_the_next_engine(tmp_path: Path) -> None:
         assert big.chats[0].headers["Authorization"] == "Bearer k"
 
 
-async def test_without_a_terminal_nothing_paid_is_used(tmp_path: Path) -> None:
+async def test_without_a_terminal_a_paid_model_waits_for_approval(tmp_path: Path) -> None:
     async with FakeServer("openai", [GOOD]) as big:
         cloud_config(tmp_path, big)
         ran = await run(
             *("do", "Set x.", "--out", "x.py", "--check", "syntax", "--chain", "haiku"),
             cwd=tmp_path,
         )
-        assert ran.status == 4
-        assert "--yes" in ran.err
+        assert ran.status == 3
+        assert "rung review show 1" in ran.err
         assert big.chats == []
 
 
