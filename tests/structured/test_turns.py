@@ -299,3 +299,13 @@ async def test_a_decimal_out_of_its_bounds_is_asked_for_as_a_whole_number_within
     asked = script.asked[1].schema
     assert asked["properties"]["latitude"] == {"type": "integer", "minimum": -90, "maximum": 89}
     assert 0.5 in asked["properties"]["half"]["enum"]
+
+
+async def test_a_key_that_was_given_twice_is_asked_for_once() -> None:
+    schema = {"type": "object", "additionalProperties": {"type": "string"}}
+    script = Script('{"a": "x", "b": "y", "a": "z"}', '{"a": "x", "b": "y"}')
+    answer = await complete_object(script, ask(schema, max_tokens=100))
+    assert answer.parsed == {"a": "x", "b": "y"}
+    asked = script.asked[1].schema
+    assert list(asked["properties"]) == ["a", "b"]
+    assert asked["additionalProperties"] is False

@@ -6,7 +6,7 @@ A shape is a value. `None` in place of a shape means that nothing can satisfy th
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 
@@ -86,6 +86,25 @@ class Union:
 
 
 Shape = Anything | Values | Text | Number | Array | Object | Union
+
+
+def with_keys(shape: Shape, names: tuple[str, ...]) -> Shape:
+    """The shape with these keys, none of them required, in place of free ones."""
+    match shape:
+        case Object(extra=None):
+            inner = (replace(one, shape=with_keys(one.shape, names)) for one in shape.properties)
+            return replace(shape, properties=tuple(inner))
+        case Object(key=None, min_properties=0) if names:
+            extra = with_keys(shape.extra, ()) if shape.extra is not None else Anything()
+            return Object(tuple(Property(name, extra, False) for name in names))
+        case Array():
+            prefix = tuple(with_keys(item, names) for item in shape.prefix)
+            items = None if shape.items is None else with_keys(shape.items, names)
+            return replace(shape, prefix=prefix, items=items)
+        case Union():
+            return Union(tuple(with_keys(option, names) for option in shape.options))
+        case _:
+            return shape
 
 
 def is_bounded(shape: Shape) -> bool:

@@ -30,7 +30,7 @@ from rung.structured.partial import PartialObject
 from rung.structured.portable import compile_schema
 from rung.structured.prompts import prompt
 from rung.structured.render import Caps, render
-from rung.structured.shapes import Object, Union, is_bounded
+from rung.structured.shapes import Object, Shape, Union, is_bounded, with_keys
 from rung.structured.targets import target_named
 
 CONTINUED = "continued"
@@ -43,6 +43,8 @@ REPAIR = "repair_turn"
 _SHOWN_CHARACTERS = 4_000
 _MAX_CONTINUED = 2
 _MAX_STEPS = 4
+_KEY = re.compile(r'"([^"\\\x00-\x1f]{1,60})"\s*:')
+_MAX_KEYS = 16
 # As jsonschema-rs says it.
 _OUT_OF_BOUNDS = re.compile(r"(minimum|maximum) of ")
 
@@ -174,13 +176,24 @@ def _repair(asked: Asked, failure: EngineError) -> Step:
     request = _with_turns(asked.request, said, text)
     if request.schema is not None and any(_OUT_OF_BOUNDS.search(problem) for problem in problems):
         request = replace(request, schema=_without_decimals(request.schema, request.max_tokens))
+    if request.schema is not None and any("is given twice" in problem for problem in problems):
+        request = replace(request, schema=_keys_once(request.schema, said, request.max_tokens))
     return Step(REPAIR, request, _as_it_is)
+
+
+def _keys_once(schema: JsonObject, said: str, tokens: int | None) -> JsonObject:
+    """Dictionaries with free keys have those that were said, each once: no grammar sees to it."""
+    names = tuple(dict.fromkeys(_KEY.findall(said)))[:_MAX_KEYS]
+    return _rendered(with_keys(normal_form(schema).shape, names), tokens, Caps())
 
 
 def _without_decimals(schema: JsonObject, tokens: int | None) -> JsonObject:
     """Whole numbers for decimals with bounds: grammars enforce the bounds of these alone."""
-    caps = Caps(has_decimals=False)
-    shape, generic = normal_form(schema).shape, target_named("generic")
+    return _rendered(normal_form(schema).shape, tokens, Caps(has_decimals=False))
+
+
+def _rendered(shape: Shape, tokens: int | None, caps: Caps) -> JsonObject:
+    generic = target_named("generic")
     found = render(shape, generic, caps) if tokens is None else fitted(shape, generic, tokens, caps)
     return found.schema
 
