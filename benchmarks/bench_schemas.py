@@ -55,13 +55,13 @@ class Tally:
     answers: Counter[str] = field(default_factory=Counter[str])  # by group
     read: Counter[str] = field(default_factory=Counter[str])
     failed: Counter[str] = field(default_factory=Counter[str])  # by keyword
-    first_ms: list[float] = field(default_factory=list)
-    again_ms: list[float] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    first_ms: list[float] = field(default_factory=list[float])
+    again_ms: list[float] = field(default_factory=list[float])
+    complaints: list[str] = field(default_factory=list[str])
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("targets", nargs="*", default=sorted(TARGETS))
     parser.add_argument("--tokens", type=int, help="the budget of each answer")

@@ -23,7 +23,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -143,7 +143,7 @@ class Bench:
             return answers[-1]
 
         try:
-            done = await complete_object(call, request)
+            done = await complete_object(call, request, can_continue=self._server.continues_answers)
         except RungError as error:
             kind = error.kind if isinstance(error, EngineError) else type(error).__name__
             return "error", f"{kind}: {str(error)[:300]}", answers
@@ -214,7 +214,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def running_model() -> AsyncIterator[Bench]:
+async def running_model() -> AsyncGenerator[Bench]:
     """The default embedded model in a process of its own."""
     settings = EmbeddedSettings(load_timeout_s=300)
     installed = ModelStore(load().settings.models_dir).find(settings.model)
@@ -352,7 +352,7 @@ def _count(results: list[Result], is_one: Callable[[Result], bool]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", help="a folder or file of schemas")
     parser.add_argument("--budget", type=int, default=1024, help="new tokens, at most")
     parser.add_argument("--limit", type=int, help="only so many schemas, spread over the groups")

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from rung.errors import SchemaError
 from rung.structured.instances import random_instance
@@ -68,7 +68,7 @@ class Tally:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("targets", nargs="*", default=sorted(TARGETS))
     parser.add_argument("--instances", type=int, default=20, help="random answers a schema")
@@ -95,9 +95,9 @@ def read(folder: Path, drafts: list[str]) -> Iterator[Case]:
     for draft in drafts:
         for file in sorted((folder / draft).glob("*.json")):
             for case in json.loads(file.read_text(encoding="utf-8")):
-                schema = case["schema"]
+                schema: Any = case["schema"]
                 if isinstance(schema, dict):
-                    schema = {"$schema": DRAFTS[draft], **schema}
+                    schema = {"$schema": DRAFTS[draft], **cast("dict[str, Any]", schema)}
                 yield Case(draft, file.stem, case["description"], schema, case["tests"])
 
 

@@ -221,3 +221,17 @@ def test_numbers_end_where_an_engine_would_let_their_digits_run_on() -> None:
     assert compiled["n"]["multipleOf"] == 0.0001
     assert compiled["m"]["minimum"] == 5
     assert compiled["m"]["maximum"] > 10**9
+
+
+def test_a_decimal_is_drawn_as_its_digits_say() -> None:
+    wide = {"type": "number", "minimum": -(10**12), "maximum": 10**12, "multipleOf": 0.0001}
+    drawn = [random_instance(wide, Random(n)) for n in range(300)]
+    assert all(is_valid_under(number, wide) for number in drawn)
+
+
+def test_an_answer_is_drawn_no_longer_than_a_validator_can_judge() -> None:
+    for pattern in ("^((((a{1,9}){1,9}){1,9}){1,9}){1,9}$", "^(((((a+)+)+)+)+)+$"):
+        schema = {"type": "string", "pattern": pattern}
+        drawn = [random_instance(schema, Random(n)) for n in range(20)]
+        assert max(map(len, drawn)) <= 2_000
+        assert violations(min(drawn, key=len), schema) == []

@@ -205,6 +205,19 @@ def test_brackets_at_the_end_may_be_missing_behind_all_there_is_to_say(
     assert answer is None or answer.repairs == ("closed_brackets",)
 
 
+@pytest.mark.parametrize("depth", range(1, 6))
+def test_brackets_are_not_closed_where_the_schema_goes_on_further_than_it_was_unrolled(
+    depth: int,
+) -> None:
+    chain = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "next": {"$ref": "#"}},
+        "required": ["name"],
+        "additionalProperties": False,
+    }
+    assert read('{"name": "x", "next": ' * (depth - 1) + '{"name": "x"', schema=chain) is None
+
+
 def test_text_of_any_kind_in_an_answer_is_read_as_it_is() -> None:
     hard = {
         "name": "a \"b\", {c}: [1, 'd'] // e # f ``` é😀 \\ \u2028 \x7f",

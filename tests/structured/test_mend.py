@@ -54,6 +54,7 @@ def test_what_does_not_become_valid_is_left_as_it_was(value: Any) -> None:
         {"person": {"name": "Ada"}},
         [{"name": "Ada"}],
         {"type": "object", "properties": {"name": "Ada"}, "required": ["name"]},
+        {"$schema": "x", "title": "Person", "type": "object", "properties": {"name": "Ada"}},
     ],
 )
 def test_an_object_in_a_wrapper_is_taken_out_of_it(value: Any) -> None:
@@ -67,6 +68,8 @@ def test_an_object_in_a_wrapper_is_taken_out_of_it(value: Any) -> None:
         ([{"name": "Ada"}, {"name": "Eve"}], PERSON),
         ({"a": {"name": "Ada"}, "b": {"name": "Eve"}}, PERSON),
         ({"answer": {}}, {**PERSON, "required": []}),
+        ({"type": "Feature", "properties": {"name": "Ada"}}, PERSON),
+        ({"type": "object", "properties": {"name": "Ada"}, "tags": ["x"]}, PERSON),
     ],
 )
 def test_a_part_of_an_answer_is_never_taken_for_all_of_it(value: Any, schema: Any) -> None:

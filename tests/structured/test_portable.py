@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -554,3 +555,26 @@ def test_a_schema_that_explodes_is_still_compiled() -> None:
     result = compile_schema(schema, "llamacpp")
     assert result.schema["required"] == ["start", "note"]
     assert result.relaxed
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "minProperties": 10**9},
+        {"type": "object", "minProperties": 10**9, "propertyNames": {"pattern": "^[a-z]+$"}},
+        {"type": "array", "prefixItems": [{"type": "null"}], "minItems": 10**8},
+        {"type": "integer", "minimum": 10**30, "maximum": 10**30 + 5},
+        {"type": "integer", "multipleOf": 1e-300},
+        {"type": "number", "multipleOf": 1e-300, "minimum": 1e300, "maximum": 1.1e300},
+    ],
+)
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_absurd_numbers_are_compiled_or_refused_and_never_expanded(
+    target: str, schema: Any
+) -> None:
+    for max_tokens in (None, 300):
+        try:
+            compiled = compile_schema(schema, target, max_tokens)
+        except SchemaError:
+            continue
+        assert len(json.dumps(compiled.schema)) < 100_000

@@ -42,6 +42,7 @@ _STAGES = (
 )
 _MOST_CHARACTERS_A_TOKEN = 4
 _PATTERN_ROOM = 256
+_EMPTY_KEY = len('"":,')
 
 
 class BudgetError(SchemaError):
@@ -119,8 +120,9 @@ def shortest(shape: Shape) -> int:
             return 1 + max(1, more + sum(shortest(item) + 1 for item in prefix))
         case Object():
             required = [declared for declared in shape.properties if declared.is_required]
-            pairs = (length_of(one.name) + 2 + shortest(one.shape) for one in required)
-            return 1 + max(1, sum(pairs))
+            pairs = sum(length_of(one.name) + 2 + shortest(one.shape) for one in required)
+            entries = 0 if shape.extra is None else shape.min_properties
+            return 1 + max(1, pairs + entries * (_EMPTY_KEY + shortest(shape.extra or Anything())))
         case Union():
             return min(map(shortest, shape.options))
         case Anything() | Number():

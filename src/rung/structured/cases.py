@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from rung.chat import JsonObject
 from rung.structured import keywords
-from rung.structured.keywords import TYPES, allowed_values, types_of
+from rung.structured.keywords import allowed_values, types_of
+from rung.structured.negation import failures
 from rung.structured.references import References, Site, schemas_of
 from rung.structured.shapes import json_key
 
@@ -25,14 +26,6 @@ MAX_VISITS = 20_000
 _REFERENCES = frozenset({"$ref", "$recursiveRef", "$dynamicRef"})
 _CONDITIONS = frozenset({"not", "if", "dependencies", "dependentRequired", "dependentSchemas"})
 _NOT_EXCLUSIVE = "oneOf: that only one branch matches is not enforced"
-_OPPOSITE_BOUNDS: dict[str, Callable[[Any], JsonObject]] = {
-    "minimum": lambda n: {"type": "number", "exclusiveMaximum": n},
-    "maximum": lambda n: {"type": "number", "exclusiveMinimum": n},
-    "minLength": lambda n: {"type": "string", "maxLength": n - 1},
-    "maxLength": lambda n: {"type": "string", "minLength": n + 1},
-    "minItems": lambda n: {"type": "array", "maxItems": n - 1},
-    "maxItems": lambda n: {"type": "array", "minItems": n + 1},
-}
 
 
 class TooLargeError(Exception):
@@ -212,48 +205,17 @@ class Cases:
             # What stands beside a reference does not count in older drafts, so it is not negated.
             target = self._references.follow(site, schema[keyword])
             return [] if self._is_cut(target) else self._negation(target, depth - 1)
+
+        def can_fail(sub: Any) -> bool:
+            return bool(self._negation(self._references.inside(site, sub), depth - 1))
+
         cases: list[Case] = []
         for keyword, value in schema.items():
-            for failure in self._failures(site, keyword, value, depth):
+            for failure in failures(keyword, value, can_fail):
                 cases += self._site(self._references.inside(site, failure), None)
             if len(cases) >= MAX_CASES:
                 break
         return cases[:MAX_CASES]
-
-    def _failures(self, site: Site, keyword: str, value: Any, depth: int) -> list[Any]:
-        """Schemas of what fails one keyword."""
-
-        def can_fail(schema: Any) -> bool:
-            return bool(self._negation(self._references.inside(site, schema), depth - 1))
-
-        if keyword == "not":
-            return [value]
-        if keyword in ("enum", "const"):
-            return [{"not": {keyword: value}}]
-        if keyword == "type":
-            others = TYPES - keywords.types_in(value)
-            # JSON Schema has no type for the numbers that are not integers.
-            others = others if "integer" in others else others - {"number"}
-            return [{"type": sorted(others)}] if others else []
-        if keyword == "required":
-            return [{"type": "object", "properties": {name: False}} for name in _list(value)]
-        if keyword == "allOf":
-            return [{"not": sub} for sub in _list(value) if can_fail(sub)]
-        if keyword == "anyOf":
-            branches = _list(value)
-            can_all_fail = all(map(can_fail, branches))
-            return [{"allOf": [{"not": sub} for sub in branches]}] if can_all_fail else []
-        if keyword == "properties" and isinstance(value, dict):
-            return [
-                {"type": "object", "required": [name], "properties": {name: {"not": sub}}}
-                for name, sub in cast(JsonObject, value).items()
-                if can_fail(sub)
-            ]
-        if keyword in ("minLength", "minItems") and value == 0:
-            return []  # nothing is shorter
-        if keyword in _OPPOSITE_BOUNDS and isinstance(value, int | float):
-            return [_OPPOSITE_BOUNDS[keyword](value)]
-        return []
 
     def _is_cut(self, target: Site) -> bool:
         again = target.trail.count(target.trail[-1]) - 1
@@ -287,10 +249,6 @@ class Cases:
             and name in (properties := keywords.mapping(site.schema, "properties"))
         ]
         return self.of(subs, None)
-
-
-def _list(value: Any) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def _lacks(case: Case, other: Case) -> bool:

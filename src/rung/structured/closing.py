@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rung.chat import Completion
-from rung.structured.normal import normal_form
+from rung.structured.normal import NormalForm, normal_form
 from rung.structured.partial import PartialObject
 from rung.structured.references import Schema
 from rung.structured.salvage import Reading
@@ -26,8 +26,16 @@ def closed(completion: Completion, schema: Schema) -> Iterator[Reading]:
     partial = PartialObject()
     partial.feed(completion.text)
     opened = partial.without_brackets()
-    if opened and _is_full(opened, normal_form(schema).shape):
+    if not opened:
+        return
+    form = normal_form(schema)
+    if _is_all_offered(form) and _is_full(opened, form.shape):
         yield Reading(json.dumps(partial.view()), ("closed_brackets",))
+
+
+def _is_all_offered(form: NormalForm) -> bool:
+    """Whether the shape has all that the schema allows: nothing cut, and nothing left out."""
+    return all("not enforced" in what or "null is not offered" in what for what in form.relaxed)
 
 
 def _is_full(

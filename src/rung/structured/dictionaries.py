@@ -16,6 +16,7 @@ ENTRIES = 4
 _KEY_CHARACTERS = 24
 _KEY = rf"^[A-Za-z0-9_.-]{{1,{_KEY_CHARACTERS}}}$"
 _TRIES = 8
+_MAX_SLOTS = 100
 _BRACKETS = 5
 _PAIR = 6
 
@@ -71,7 +72,7 @@ def hinted_keys(shape: Object, value: Leaf) -> Leaf:
 
 def fixed_keys(shape: Object, value: Leaf, slots: int) -> Leaf:
     """`slots` keys that Rung makes up, or as many as the author asks for."""
-    count = max(slots, shape.min_properties)
+    count = min(max(slots, shape.min_properties), _MAX_SLOTS)
     if shape.max_properties is not None:
         count = min(count, shape.max_properties)
     names = slot_names(shape.key, count)

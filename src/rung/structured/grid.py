@@ -9,6 +9,7 @@ from typing import Any
 from rung.structured.shapes import Number
 
 _STEPS = ("0.01", "0.05", "0.1", "0.5")
+_MOST_STEPS = 10**15  # from zero; what is further away is no longer exact
 
 
 def grid(shape: Number, most: int) -> tuple[Any, ...]:
@@ -18,7 +19,7 @@ def grid(shape: Number, most: int) -> tuple[Any, ...]:
     low, high = Decimal(str(shape.low)), Decimal(str(shape.high))
     steps = ["1"] if shape.is_whole else list(_STEPS)
     for step in map(Decimal, map(str, shape.multiples) if shape.multiples else steps):
-        if (high - low) / step > most:
+        if (high - low) / step > most or max(-low, high) / step > _MOST_STEPS:
             continue
         first = (low / step).to_integral_value("ROUND_CEILING") * step
         points = takewhile(lambda p: p <= high, (first + i * step for i in count()))

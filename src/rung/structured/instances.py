@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from random import Random
 from typing import Any, cast
 
@@ -78,16 +79,17 @@ def _matching_string(pattern: str, low: int, high: int | None, random: Random) -
     return found
 
 
-def _matching(node: Node, random: Random) -> str:
+def _matching(node: Node, random: Random, room: int = _MORE_CHARACTERS) -> str:
+    """A match; repetitions inside others get less and less `room`, else it would never end."""
     if isinstance(node, Chars):
         low, high = random.choice(node.ranges)
         return chr(random.randint(low, high))
     if isinstance(node, Choice):
-        return _matching(random.choice(node.options), random)
+        return _matching(random.choice(node.options), random, room)
     if isinstance(node, Repeat):
-        times = _between(node.low, node.high, _MORE_CHARACTERS, random)
-        return "".join(_matching(node.part, random) for _ in range(times))
-    return "".join(_matching(part, random) for part in node.parts)
+        times = _between(node.low, node.high, room, random)
+        return "".join(_matching(node.part, random, room // 2) for _ in range(times))
+    return "".join(_matching(part, random, room) for part in node.parts)
 
 
 def _number(schema: JsonObject, random: Random) -> float:
@@ -112,8 +114,8 @@ def _number(schema: JsonObject, random: Random) -> float:
         return low
     first += "exclusiveMinimum" in schema and first * step == low
     last -= "exclusiveMaximum" in schema and last * step == high
-    number = random.randint(first, max(first, last)) * step
-    return number if isinstance(step, int) else round(number, 9)
+    steps = random.randint(first, max(first, last))
+    return steps * step if isinstance(step, int) else float(steps * Decimal(str(step)))
 
 
 def _array(schema: JsonObject, random: Random) -> list[Any]:

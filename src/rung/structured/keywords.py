@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, cast
 
 from rung.chat import JsonObject
@@ -140,7 +141,7 @@ def _multiples(schemas: list[JsonObject], is_whole: bool) -> tuple[tuple[float, 
     wholes = [int(n) for n in found if n % 1 == 0]
     parts = dict.fromkeys(n for n in found if n % 1)
     if is_whole or wholes:
-        parts = {n: None for n in parts if Decimal(1) % Decimal(str(n))}
+        parts = {n: None for n in parts if Fraction(str(n)).numerator != 1}
     step = math.lcm(*wholes)
     return (*([step] if step > 1 else []), *parts), is_whole or bool(wholes)
 

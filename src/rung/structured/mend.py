@@ -21,6 +21,11 @@ _MAX_ROUNDS = 10
 # Errors that may mean that another type than a string is wanted.
 _NO_STRING = ("type", "enum", "const")
 _ECHOES = ("properties", "$defs", "definitions")
+# What stands around the properties of a schema; anything else there is a part of the answer.
+_SCHEMA_WORDS = {
+    *("$schema", "$id", "title", "description", "type", "required", "additionalProperties"),
+    *_ECHOES,
+}
 
 
 def mended(value: Any, schema: Schema) -> tuple[Any, tuple[str, ...]]:
@@ -83,7 +88,8 @@ def _inside(value: Any, errors: list[ValidationError]) -> Iterator[Any]:
         inner = items[0]
     elif isinstance(value, dict):
         found = cast(JsonObject, value)
-        inner = found.get("properties") if "type" in found else None
+        is_schema = found.get("type") == "object" and found.keys() <= _SCHEMA_WORDS
+        inner = found.get("properties") if is_schema else None
         if len(found) == 1:
             inner = next(iter(found.values()))
     if isinstance(inner, dict | list) and inner:

@@ -37,6 +37,8 @@ from rung.structured.texts import text_leaf
 _BRACKETS = 5
 _ITEM = 4
 _PAIR = 6
+# So many items are written out one by one.
+_MAX_POSITIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,9 @@ class _Renderer:
         """An array whose first items differ: of one length, for that is what engines can do."""
         length = len(shape.prefix) if shape.max_items is None else shape.max_items
         length = max(shape.min_items, min(length, len(shape.prefix)))
+        length = min(length, max(len(shape.prefix), _MAX_POSITIONS))
+        if length < shape.min_items:
+            self._relax(pointer, f"minItems {shape.min_items}: is not enforced")
         more = [shape.items] * (length - len(shape.prefix)) if shape.items is not None else []
         shapes = [*shape.prefix[:length], *more]
         rendered = [self.render(item, f"{pointer}/{i}") for i, item in enumerate(shapes)]

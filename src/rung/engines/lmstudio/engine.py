@@ -25,9 +25,10 @@ from rung.chat import (
 from rung.config.settings import EngineSettings
 from rung.engines.deadline import Deadline
 from rung.engines.failure import Origin, refuses
-from rung.engines.fields import as_number, as_object, as_text, first_count
+from rung.engines.fields import as_number, as_object, as_text
 from rung.engines.health import HEALTH_TIMEOUT_S
 from rung.engines.lmstudio import chat as lmstudio_chat
+from rung.engines.lmstudio.download import IS_THERE, is_full, progress_of
 from rung.engines.lmstudio.models import (
     Entry,
     find_entry,
@@ -47,7 +48,6 @@ _MODELS_V0 = "/api/v0/models"
 _DOWNLOAD = f"{_MODELS}/download"
 _REST_TIMEOUT_S = 30.0
 _LISTING = "LM Studio was asked for its models"
-_IS_THERE = ("completed", "already_downloaded")
 
 
 class LMStudioEngine(OpenAICompatibleEngine):
@@ -267,19 +267,19 @@ class LMStudioEngine(OpenAICompatibleEngine):
         stall = Stall(self.settings.stall_timeout_s)
         while True:
             status = as_text(job.get("status"))
-            if status == "failed" or not (identifier or status in _IS_THERE):
+            if status == "failed" or not (identifier or status in IS_THERE):
                 raise origin.error(
                     "server_error",
                     f"LM Studio gave its download up (status {status or 'unknown'}); its Downloads "
                     "window says why",
                 )
-            before, progress = progress, _progress(job, status, progress)
+            before, progress = progress, progress_of(job, status, progress)
             if progress != before:
                 yield progress
-            if status in _IS_THERE:
+            if status in IS_THERE:
                 return
             # Once all bytes are there LM Studio checks them, for as long as that takes.
-            is_moving = stall.has_moved(progress.done_bytes) or _is_full(progress)
+            is_moving = stall.has_moved(progress.done_bytes) or is_full(progress)
             if stall.is_over and not is_moving:
                 raise origin.error(
                     "timeout",
@@ -289,18 +289,6 @@ class LMStudioEngine(OpenAICompatibleEngine):
             await asyncio.sleep(self.poll_s)
             route = f"{_DOWNLOAD}/status/{quote(identifier, safe='')}"
             job = await self._connection.ask("GET", route, None, origin, _REST_TIMEOUT_S)
-
-
-def _is_full(progress: DownloadProgress) -> bool:
-    return progress.total_bytes is not None and progress.done_bytes >= progress.total_bytes
-
-
-def _progress(job: JsonObject, status: str, before: DownloadProgress | None) -> DownloadProgress:
-    """The bytes that are there, which never become fewer, and all of them once it is complete."""
-    total = first_count(job.get("total_size_bytes"), before.total_bytes if before else None)
-    done = first_count(job.get("downloaded_bytes"), total if status in _IS_THERE else None) or 0
-    done = max(done, before.done_bytes if before else 0)
-    return DownloadProgress(done_bytes=done, total_bytes=total, status=status)
 
 
 def _finished(request: ChatRequest, completion: Completion) -> Completion:
