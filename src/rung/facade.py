@@ -11,18 +11,19 @@ from typing import Any, Literal
 from rung.chat import ChatRequest, Chunk, Completion, Message, Tool
 from rung.config.load import load
 from rung.config.settings import Settings
+from rung.doctor import Diagnosis, diagnose
 from rung.errors import EngineError, UsageError
 from rung.escalation.apply import apply_files
 from rung.escalation.approvals import Approvals
-from rung.escalation.budget_report import BudgetReport, budget_report
-from rung.escalation.classify import classify
-from rung.escalation.cost import Approve, Untasked
+from rung.escalation.classify import classify, own_words
 from rung.escalation.events import OnEvent
 from rung.escalation.executor import Executor
 from rung.escalation.learning.afterwards import Afterwards
 from rung.escalation.learning.learning import Learning
 from rung.escalation.matrix_report import LadderReport, ladder_reports
-from rung.escalation.purse import Purse
+from rung.escalation.money.budget_report import BudgetReport, budget_report
+from rung.escalation.money.cost import Approve, Untasked
+from rung.escalation.money.purse import Purse
 from rung.escalation.review import Reviews
 from rung.escalation.task import Classification, Outcome, Task, TaskType
 from rung.health import ledger_health, models_health, system_health
@@ -123,8 +124,8 @@ class Rung:
         )
         self._open.push_async_callback(self.afterwards.close)
         self.prober = Prober(self.router, self._calls, self.measured)
-        self.reviews = Reviews(self.ledger)
-        self.approvals = Approvals(self.ledger, self._executor.execute)
+        self.reviews = Reviews(self.ledger, self.validate)
+        self.approvals = Approvals(self.ledger, self._execute)
         return self
 
     async def __aexit__(
@@ -209,7 +210,19 @@ class Rung:
         self, task: Task, *, approve: Approve | None = None, on_event: OnEvent | None = None
     ) -> Outcome:
         """Do a task: the ladder, the checks, the budget. See `Task` and `Outcome`."""
-        outcome = await self._executor.execute(task, approve=approve, on_event=on_event)
+        return await self._execute(task, approve=approve, on_event=on_event)
+
+    async def _execute(
+        self,
+        task: Task,
+        *,
+        approve: Approve | None = None,
+        on_event: OnEvent | None = None,
+        after: Outcome | None = None,
+    ) -> Outcome:
+        outcome = await self._executor.execute(
+            task, approve=approve, on_event=on_event, after=after
+        )
         await self.afterwards.look(task, outcome)
         return outcome
 
@@ -236,7 +249,7 @@ class Rung:
 
     async def classify(self, text: str, files: Sequence[str] = ()) -> Classification:
         """A request's type and complexity, by rules."""
-        return classify(text, files)
+        return classify(text, files, own_words(self.settings.classify))
 
     async def validate(
         self, candidate: Candidate, checks: Sequence[str], root: Path | None = None
@@ -276,6 +289,10 @@ class Rung:
         if part == "lm":
             return await models_health(self.settings, self.router, probe=probe)
         return await (ledger_health(self.ledger) if part == "db" else system_health(self.settings))
+
+    async def doctor(self, folder: Path) -> Diagnosis:
+        """What this machine can do for the project in `folder`, and what to do next."""
+        return await diagnose(self.settings, self.router, self.ledger, folder)
 
     async def pull(
         self, source: str, on_update: OnUpdate | None = None, *, model_id: str | None = None

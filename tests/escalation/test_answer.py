@@ -119,3 +119,13 @@ def test_edits_are_exact_and_only_changed_files_are_returned() -> None:
 def test_an_edit_that_is_not_found_exactly_once_is_unusable(find: str, words: str) -> None:
     with pytest.raises(UnusableAnswer, match=words):
         apply_edits([{"path": "a", "find": find, "replace": "r"}], {"a": "x x"})
+
+
+def test_an_answer_with_the_line_ends_of_windows_is_read_like_any_other() -> None:
+    text = "```python\r\nx = 1\r\n```\r\nRun it with Python.\r\n"
+    assert file_content(text, "x.py") == "x = 1\n"
+
+
+def test_an_edit_is_found_whatever_line_ends_it_was_written_with() -> None:
+    edit = {"path": "a", "find": "x\r\ny", "replace": "z\r\ny"}
+    assert apply_edits([edit], {"a": "x\ny\n"}) == {"a": "z\ny\n"}

@@ -10,7 +10,7 @@ import pytest
 from rung.config.settings import BudgetSettings
 from rung.errors import LedgerError, UsageError
 from rung.escalation.approvals import granted
-from rung.escalation.cost import PaidRung
+from rung.escalation.money.cost import PaidRung
 from rung.escalation.task import Outcome, Task
 from tests.command import rung
 from tests.fakes.replies import answer

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from pathlib import Path
 
-from rung.escalation.classify import classify
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rung.config.settings import ClassifySettings
+from rung.errors import ConfigError
+from rung.escalation.classify import classify, complexity_of, own_words
+from rung.escalation.rulebook import OwnWords, rulebook
+from rung.escalation.signals import Signals
+from rung.escalation.task import TASK_TYPES
+
+REQUESTS = Path(__file__).parents[2] / "benchmarks" / "requests" / "development.jsonl"
 
 
 @pytest.mark.parametrize(
@@ -25,6 +37,9 @@ from rung.escalation.classify import classify
         ("Change the retry delay", ["src/billing/retry.py"], "critical"),
         ("Tidy this up", [".github/workflows/ci.yml"], "critical"),
         ("The webhook refunds a customer twice: fix the bug", [], "critical"),
+        ("La contraseña se guarda sin cifrar", [], "critical"),
+        ("给登录接口加上验证码", [], "critical"),
+        ("Was ist der Unterschied zwischen Liste und Tupel?", [], "quick_edit"),
     ],
 )
 def test_the_type_follows_from_what_the_request_touches(
@@ -35,19 +50,124 @@ def test_the_type_follows_from_what_the_request_touches(
     assert found.reasons
 
 
-def test_the_most_severe_type_wins() -> None:
-    assert classify("Fix the typo in the password check").type == "critical"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Fix the crash in the chart. Do not touch the database or the login.",
+        "The tooltip is late; our login and the billing are not involved.",
+        "Next sprint we change the payment provider. Today fix the crash of the date picker.",
+        "The design tokens are ignored by the slider",
+        "The lexer crashes on a long token stream",
+        'The chart crashes:\n  File "/x/auth/login.py", line 3, in password\n    check(password)\n',
+        "The chart crashes:\n```\npassword = encrypt(secret)\n```",
+        "The map is empty\n\n### Security impact\nnone\n",
+        "CRITICAL!!! the tooltip flickers",
+    ],
+)
+def test_what_is_not_asked_for_does_not_count(text: str) -> None:
+    assert classify(text).type != "critical", classify(text).reasons
 
 
-def test_a_large_request_is_no_quick_edit() -> None:
-    assert classify("Rename the variable. " + "And more. " * 100).type == "standard"
-    assert classify("Fix the typos", ["a.md", "b.md", "c.md", "d.md"]).type == "standard"
+def test_the_most_severe_wish_wins() -> None:
+    assert classify("Fix the typo in the README. Also rotate the API key.").type == "critical"
 
 
-@pytest.mark.parametrize("text", ["x", "rename a", "design it", "encrypt it" * 1000])
-def test_complexity_stays_in_its_band(text: str) -> None:
-    assert 0 <= classify(text, ["f"] * 50).complexity <= 10
+@pytest.mark.parametrize(
+    ("text", "path", "kind"),
+    [
+        ("fix the off-by-one", "src/payments/refund.py", "critical"),
+        ("fix the typo in the comment", "src/payments/refund.py", "quick_edit"),
+        ("add tests for the half-cent case", "tests/payments/test_refund.py", "standard"),
+        ("skip the test of a guest's rights", "tests/test_permissions.py", "critical"),
+    ],
+)
+def test_text_and_path_must_agree_on_harmless(text: str, path: str, kind: str) -> None:
+    assert classify(text, [path]).type == kind, classify(text, [path]).reasons
 
 
-def test_a_huge_request_is_classified_in_bounded_time() -> None:
-    assert classify("a" * 2_000_000).type == "standard"
+def test_a_reason_names_the_words_it_comes_from() -> None:
+    assert "touches money ('refund')" in classify("fix the refund").reasons
+
+
+def test_nothing_to_go_by_is_said_to_be_unsure() -> None:
+    found = classify("it acts up")
+    assert (found.type, found.is_unsure) == ("standard", True)
+    assert not classify("fix the refund").is_unsure
+
+
+def test_a_users_own_words_and_paths_are_critical() -> None:
+    own = own_words(
+        ClassifySettings(critical_words=("flight plan*",), critical_paths=("avionics",))
+    )
+    assert classify("draw the flight plans in green", (), own).type == "critical"
+    assert classify("draw it in green", ["src/avionics/hud.c"], own).type == "critical"
+    assert classify("draw the flight plans in green").type != "critical"
+
+
+def test_an_own_word_without_letters_is_an_error_that_names_it() -> None:
+    with pytest.raises(ConfigError, match=r"critical_words.*'\.\.\.'"):
+        own_words(ClassifySettings(critical_words=("...",)))
+
+
+def test_every_list_that_a_rule_names_exists() -> None:
+    book = rulebook(OwnWords())
+    named = {
+        name
+        for rule in book.rules
+        for name in (*rule.any, *rule.together, *rule.without, *rule.not_in)
+    }
+    assert named <= book.names | set(book.context), named - book.names
+
+
+def test_complexity_grows_with_what_imports_the_files_and_stays_in_its_band() -> None:
+    alone = Signals(files=("a.py",), tests=1)
+    central = Signals(files=("a.py",), fan_in=9, lines=4000, packages=3)
+    for kind in TASK_TYPES:
+        low, high = rulebook().bands[kind].low, rulebook().bands[kind].high
+        few, many = (complexity_of(kind, "x", 1, s) for s in (alone, central))
+        assert low <= few <= many <= high
+    assert complexity_of("standard", "x", 1, central) > complexity_of("standard", "x", 1, alone)
+
+
+def test_weights_can_be_replaced() -> None:
+    assert complexity_of("standard", "x", 5, None, {"files": 0.0}) == 4.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\x00\x1b[31m" * 1000,
+        "a" * 1_000_000,
+        "a_" * 500_000,
+        "/a" * 500_000,
+        '"' * 1_000_000,
+        "**a" * 300_000,
+        "at a." * 200_000,
+        "a, " * 300_000,
+        "delete .. " * 100_000,
+        "删除" * 300_000,
+        "\n#" * 300_000,
+    ],
+    ids=lambda text: repr(text[:6]),
+)
+@pytest.mark.timeout(20)
+def test_a_hostile_request_is_classified_in_bounded_time(text: str) -> None:
+    assert 0 <= classify(text).complexity <= 10
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=300), st.lists(st.text(max_size=30), max_size=3))
+def test_any_text_has_a_type_a_reason_and_a_complexity(text: str, paths: list[str]) -> None:
+    found = classify(text, paths)
+    assert found.type in TASK_TYPES
+    assert found.reasons
+    assert 0 <= found.complexity <= 10
+
+
+def test_the_development_requests_stay_as_right_as_they_were() -> None:
+    rows = [json.loads(line) for line in REQUESTS.read_text(encoding="utf-8").splitlines()]
+    right = [classify(row["text"], row["paths"]).type == row["type"] for row in rows]
+    critical = [ok for ok, row in zip(right, rows, strict=True) if row["type"] == "critical"]
+    assert sum(right) / len(right) >= 0.92
+    assert sum(critical) / len(critical) >= 0.95

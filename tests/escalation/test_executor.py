@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rung.config.settings import EscalationSettings
 from rung.errors import UsageError
-from rung.escalation.cost import PaidRung
 from rung.escalation.events import Climbed, Event
+from rung.escalation.executor import ChainOrders
+from rung.escalation.money.cost import PaidRung
+from rung.escalation.plan import Plan
+from rung.escalation.policy import Order
 from rung.escalation.task import Outcome, Task
 from tests.fakes.replies import Reply, answer
 from tests.fakes.server import Call, failure, html
-from tests.ladder import BIG, BROKEN, GOOD, SMALL, WRONG, ladder, project
+from tests.ladder import BIG, BROKEN, GOOD, SMALL, WRONG, judgement, ladder, project
 
 CHAIN = [SMALL, BIG]
 WITH_TESTS = ["syntax", "tests:tests"]
@@ -353,14 +358,14 @@ async def test_the_time_limit_of_a_task_holds(tmp_path: Path) -> None:
 
 
 async def test_another_model_judges_by_criteria(tmp_path: Path) -> None:
-    judgement = '{"evidence": "a + b is the sum", "passed": true, "confidence": 0.9}'
-    async with ladder(tmp_path, big=[judgement]) as it:
+    said = judgement("return a + b", passed=True, confidence=0.9)
+    async with ladder(tmp_path, big=[said]) as it:
         task = add_task(project(tmp_path), checks=["syntax", "semantic:It adds."])
         outcome = await it.rung.execute(task)
         assert outcome.status == "verified"
         verdict = outcome.attempts[0].verdicts[1]
         assert (verdict.result, verdict.confidence) == ("pass", 0.9)
-        assert "a + b is the sum" in verdict.evidence
+        assert "return a + b" in verdict.evidence
         assert outcome.attempts[0].checker == BIG
         calls = await it.rung.ledger.calls()
         assert {(c.engine, c.args_json["purpose"]) for c in calls} == {
@@ -369,33 +374,21 @@ async def test_another_model_judges_by_criteria(tmp_path: Path) -> None:
         }
 
 
-async def test_a_model_that_judges_itself_is_named_as_such(tmp_path: Path) -> None:
-    def small(call: Call) -> str:
-        if "You judge" in call.body["messages"][-1]["content"]:
-            return '{"evidence": "fine", "passed": true, "confidence": 0.9}'
-        return GOOD
-
-    async with ladder(tmp_path, small=small) as it:
-        task = add_task(project(tmp_path), checks=["semantic:It adds."], chain=[SMALL])
-        outcome = await it.rung.execute(task)
-        assert outcome.status == "verified"
-        assert "judged by the worker itself" in outcome.reason
-
-
 @pytest.mark.parametrize(
-    ("judgement", "result"),
+    ("said", "result"),
     [
-        ('{"evidence": "x", "passed": true, "confidence": 0.4}', "fail"),
-        ('{"evidence": "x", "passed": false, "confidence": 0.9}', "fail"),
+        (judgement("return a + b", passed=True, confidence=0.4), "fail"),
+        (judgement("return a + b", passed=False, confidence=0.9), "fail"),
+        (judgement("return a + b", passed=True, confidence=0.9), "unavailable"),
         ("no idea", "unavailable"),
     ],
 )
-async def test_a_checker_that_is_unsure_or_broken_is_not_a_pass(
-    tmp_path: Path, judgement: str, result: str
+async def test_a_model_that_judges_itself_may_find_fault_and_shows_nothing_by_agreeing(
+    tmp_path: Path, said: str, result: str
 ) -> None:
     def small(call: Call) -> str:
         asked = [m["content"] for m in call.body["messages"] if m["role"] == "user"]
-        return judgement if any("You judge" in text for text in asked) else GOOD
+        return said if any("You judge" in text for text in asked) else GOOD
 
     async with ladder(tmp_path, small=small) as it:
         task = add_task(project(tmp_path), checks=["semantic:It adds."], chain=[SMALL])
@@ -536,3 +529,46 @@ async def test_work_too_large_for_the_checker_is_not_judged_by_its_beginning(
         outcome = await it.rung.execute(task)
         assert outcome.status == "unverified"
         assert len(it.small.chats) == 1
+
+
+async def test_only_the_tasks_own_time_is_called_a_deadline(tmp_path: Path) -> None:
+    class Away(ChainOrders):
+        async def of(self, plan: Plan) -> Order:
+            raise TimeoutError("a network drive did not answer")
+
+    async with ladder(tmp_path) as it:
+        executor = it.rung._executor
+        executor._orders = Away()
+        with pytest.raises(TimeoutError, match="network drive"):
+            await executor.execute(add_task(project(tmp_path)))
+
+
+async def test_what_is_no_plain_file_is_not_read(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    os.mkfifo(root / "pipe.py")
+    async with ladder(tmp_path) as it:
+        with pytest.raises(UsageError, match=r"pipe\.py is no plain file"):
+            await it.rung.execute(add_task(root, files=["pipe.py"]))
+
+
+@pytest.mark.parametrize(
+    ("limits", "kind"), [({"paid": "deny"}, "paid_refused"), ({"budget_usd": 0.0}, "budget_stop")]
+)
+async def test_every_refusal_is_on_record(
+    tmp_path: Path, limits: dict[str, Any], kind: str
+) -> None:
+    async with ladder(tmp_path, small=[WRONG], paid=limits.pop("paid", "allow")) as it:
+        await it.rung.execute(add_task(project(tmp_path), **limits))
+        assert kind in await flushed_audit(it.rung)
+
+
+@pytest.mark.parametrize("names", [{"files": ["big.py"]}, {"out": ["big.py"]}])
+async def test_a_huge_file_is_refused_before_it_is_read(
+    tmp_path: Path, names: dict[str, Any]
+) -> None:
+    root = project(tmp_path)
+    with (root / "big.py").open("wb") as file:
+        file.truncate(1 << 40)
+    async with ladder(tmp_path) as it:
+        with pytest.raises(UsageError, match=r"big\.py has more than 2,000,000 bytes"):
+            await it.rung.execute(add_task(root, **names))

@@ -120,13 +120,6 @@ def test_a_checkers_word_alone_is_never_enough_for_critical_work() -> None:
     assert always.status == "needs_review"
 
 
-def test_a_worker_that_judged_itself_is_said() -> None:
-    finished = [tried(1, "pass", kinds="semantic:x", checker="ollama/qwen3:8b")]
-    assert "judged by the worker itself" in outcome(finished, "passed").reason
-    by_other = [tried(1, "pass", kinds="semantic:x", checker="cloud/haiku")]
-    assert outcome(by_other, "passed").reason == "passed semantic:x"
-
-
 @pytest.mark.parametrize("ending", ["top", "attempts", "deadline", "not_worth_it", "unchecked"])
 @pytest.mark.parametrize("at_end", ["review", "skip"])
 def test_nothing_but_a_pass_is_verified(ending: Any, at_end: Any) -> None:

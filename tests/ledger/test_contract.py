@@ -261,10 +261,10 @@ async def test_of_two_people_who_decide_at_once_only_one_does(place: Place) -> N
         await ledger.close()
 
 
-async def test_reviews_are_numbered_and_oldest_first(ledger: Ledger) -> None:
+async def test_reviews_are_numbered_and_newest_first(ledger: Ledger) -> None:
     numbers = [await ledger.add_review(review(title=title)) for title in "abc"]
     assert [(item.id, item.title) for item in await ledger.reviews()] == list(
-        zip(numbers, "abc", strict=True)
+        zip(reversed(numbers), "cba", strict=True)
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from rung.escalation.budget_report import BudgetLine, BudgetReport
+    from rung.escalation.money.budget_report import BudgetLine, BudgetReport
 
 # The share of a limit that is left when it is time to say so.
 _LOW = 0.25

@@ -16,7 +16,7 @@ from rung.cli.printable import printable
 from rung.cli.progress import Progress
 from rung.cli.run import print_json, run
 from rung.errors import RungError, UsageError
-from rung.escalation.cost import Approve, PaidRung
+from rung.escalation.money.cost import Approve, PaidRung
 from rung.escalation.task import EXIT_STATUS, Outcome, Task
 from rung.escalation.task_file import load_task, read_schema
 from rung.facade import Rung

@@ -101,7 +101,7 @@ def _limits(report: LadderReport) -> str:
 
 
 _CHECKERS = {
-    "auto": "by the first rung from complexity 5 on, by the next from 8 on, or if a check asks",
+    "auto": "by rung 1 from complexity 5, by the next from 8, or if a check asks",
     "none": "only if a check asks",
     "same": "by the first rung",
     "next": "by the next rung",

@@ -155,6 +155,8 @@ class Progress:
     def _warned(self, event: Warned) -> None:
         worst = event.worst_case_usd
         most = "nobody knows how much" if worst is None else f"at most ${worst:.4f}"
+        if event.usual_usd is not None:
+            most += f" · 19 of 20 such tasks cost {_up_to(event.usual_usd)}"
         self._print(f"  [yellow]$ {escape(event.model)}: {escape(event.reason)} · {most}[/]")
 
     def _checked(self, event: Checked) -> None:
@@ -196,7 +198,8 @@ class Progress:
 
     def _print(self, markup: str) -> None:
         self._still()
-        self._console.print(markup, soft_wrap=True)
+        # Lines that a program reads stay whole; for a person they break between words.
+        self._console.print(markup, soft_wrap=not self._console.is_terminal)
 
     def _say(self, text: str) -> None:
         if not self._console.is_interactive or self._console.quiet:
@@ -224,6 +227,10 @@ def usd(cost: float | None) -> str:
     if cost is None:
         return "cost unknown"
     return "$0" if cost == 0 else f"${cost:.4f}"
+
+
+def _up_to(cost: float) -> str:
+    return f"up to ${cost:.4f}" if cost else "nothing"
 
 
 def _caution(outcome: Outcome) -> str:

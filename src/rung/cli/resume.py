@@ -7,24 +7,27 @@ from pathlib import Path
 from rung.cli.do_task import approver
 from rung.cli.fail import show_error
 from rung.cli.progress import Progress
-from rung.cli.run import run
+from rung.cli.run import print_json, run
 from rung.errors import RungError
 from rung.escalation.task import EXIT_STATUS, Outcome, Task
 from rung.facade import Rung
 
 
-def resume(review_id: int, note: str, *, apply: bool) -> int | None:
+def resume(review_id: int, note: str, *, apply: bool, as_json: bool) -> int | None:
     """Run the task on, show what happens and return the exit status.
 
     `None` where the item is not about leave to spend.
     """
-    progress = Progress(is_quiet=False)
+    progress = Progress(is_quiet=as_json)
     with progress:
         found = run(_resume(review_id, note, progress, apply=apply))
     if found is None:
         return None
     outcome, written, error = found
-    progress.show_outcome(outcome, written, offers_apply=False)
+    if as_json:
+        print_json(outcome)
+    else:
+        progress.show_outcome(outcome, written, offers_apply=False)
     if error is not None:
         show_error(str(error))
         return 1

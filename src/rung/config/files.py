@@ -19,6 +19,7 @@ FILE_NAME = "rung.toml"
 PROJECT_MAY_SET: tuple[Key, ...] = (
     ("app",),
     ("budget",),
+    ("classify",),
     ("discover",),
     ("embedded",),
     ("escalation",),

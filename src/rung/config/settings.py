@@ -174,6 +174,13 @@ class LearningSettings(Section):
     complexity: Mapping[str, float] = NONE  # by task type: added to what the rules say
 
 
+class ClassifySettings(Section):
+    """`[classify]`: what is critical here, beside what the packaged rules know."""
+
+    critical_words: tuple[str, ...] = ()  # in a request: words or phrases; `word*` takes endings
+    critical_paths: tuple[str, ...] = ()  # folder or file names, with * and ?
+
+
 class MatrixRow(Section):
     """One task type's row of the escalation matrix; empty fields keep the default row's value."""
 
@@ -205,4 +212,5 @@ class Settings(Section):
     escalation: EscalationSettings = EscalationSettings()
     budget: BudgetSettings = BudgetSettings()
     learning: LearningSettings = LearningSettings()
+    classify: ClassifySettings = ClassifySettings()
     matrix: Mapping[str, MatrixRow] = NONE

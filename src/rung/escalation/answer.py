@@ -112,6 +112,7 @@ def with_crlf(candidate: Candidate, crlf: Collection[str]) -> Candidate:
 def file_content(text: str, path: str) -> str:
     """The part of an answer that is the file: its code block, or all of it for prose files."""
     suffix = PurePosixPath(path).suffix.lower()
+    text = text.replace("\r\n", "\n")
     blocks = [(m[2], m[3]) for m in _FENCE.finditer(text)]
     language = of_path(path)
     fitting = [code for tag, code in blocks if language and named(tag) == language]
@@ -135,10 +136,14 @@ def _whole_files(given: Sequence[Mapping[str, str]], wanted: Sequence[str]) -> d
 
 
 def apply_edits(edits: Sequence[Mapping[str, str]], base: Mapping[str, str]) -> dict[str, str]:
-    """Exact replacements, each found exactly once; returns only the files that changed."""
+    """Exact replacements, each found exactly once; returns only the files that changed.
+
+    Line ends are those of `base`, which has no CR before them.
+    """
     files = dict(base)
     for edit in edits:
-        path, find = edit["path"], edit["find"]
+        path = edit["path"]
+        find, replacement = (edit[name].replace("\r\n", "\n") for name in ("find", "replace"))
         if path not in files:
             raise UnusableAnswer(f"edit of {path}: it was not shown whole, so it cannot be edited")
         times = files[path].count(find) if find else 0
@@ -148,5 +153,5 @@ def apply_edits(edits: Sequence[Mapping[str, str]], base: Mapping[str, str]) -> 
                 f"edit of {path}: the text to find {found}, it must be found exactly once: "
                 f"{find[:200]!r}"
             )
-        files[path] = files[path].replace(find, edit["replace"])
+        files[path] = files[path].replace(find, replacement)
     return {path: text for path, text in files.items() if text != base[path]}

@@ -12,10 +12,15 @@ from rung.errors import UsageError
 from rung.validation.paths import safe_path
 
 
-def file_sha256(path: Path) -> str | None:
-    """SHA-256 of a file's bytes, `None` where there is no such file. Raises UsageError."""
+def sha256(content: bytes | None) -> str | None:
+    """Of a file's content; `None` for that of none."""
+    return None if content is None else hashlib.sha256(content).hexdigest()
+
+
+def file_bytes(path: Path) -> bytes | None:
+    """A file's content, `None` where there is no such file. Raises UsageError."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -33,7 +38,7 @@ def apply_files(
     """
     targets = {path: safe_path(root, path).resolve() for path in files}
     for path, target in targets.items():
-        if file_sha256(target) != base_sha256.get(path):
+        if sha256(file_bytes(target)) != base_sha256.get(path):
             raise UsageError(f"{path} changed while the task ran; nothing was written")
     staged: dict[Path, Path] = {}
     written: list[str] = []

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
+from rung.chat import JsonObject
 from rung.errors import UsageError
-from rung.escalation.cost import Approve, PaidRung
 from rung.escalation.events import OnEvent
+from rung.escalation.money.cost import Approve, CostGuard, PaidRung
 from rung.escalation.outcome import Ending
 from rung.escalation.plan import Plan
 from rung.escalation.task import Outcome, Task, checked_task
@@ -19,10 +21,15 @@ from rung.ledger.rows import AuditRow, ReviewItem
 
 
 class Execute(Protocol):
-    """Does a task: `Executor.execute`."""
+    """Does a task; `after` is what it had come to when it stopped: see `Executor.execute`."""
 
     def __call__(
-        self, task: Task, *, approve: Approve | None = None, on_event: OnEvent | None = None
+        self,
+        task: Task,
+        *,
+        approve: Approve | None = None,
+        on_event: OnEvent | None = None,
+        after: Outcome | None = None,
     ) -> Awaitable[Outcome]: ...
 
 
@@ -44,25 +51,41 @@ class Approvals:
         """Approve the item, and do its task from the rung on that it waited for.
 
         That model may be asked, for all that was left of the task's budget; every other limit
-        holds as ever. `approve` is asked about further paid rungs. An item is good for one run: of
-        two who approve it, one runs the task. Raises UsageError for an item of another kind.
+        holds as ever. `approve` is asked about further paid rungs. It is the same task: its number,
+        attempts and cost go on. An item is good for one run: of two who approve it, one runs the
+        task. Raises UsageError for an item of another kind, and for a task that is wrong by now,
+        whose item stays open.
         """
         item = await self._ledger.review(review_id)
         task, question = waiting_task(item)
+        after = msgspec.convert(item.outcome, Outcome)
         await self._ledger.decide_review(review_id, "approved", note)
         details = {"review": review_id, "note": note, **msgspec.to_builtins(question)}
-        self._ledger.record(AuditRow(kind="review_approved", task_id=item.task_id, details=details))
-        return await self._execute(task, approve=granted(question, approve), on_event=on_event)
+        self._audit("review_approved", item, details)
+        try:
+            return await self._execute(
+                task, approve=granted(question, approve), on_event=on_event, after=after
+            )
+        except UsageError as error:
+            # No model was asked: a file is gone, say, and may come back.
+            await self._ledger.reopen_review(review_id)
+            self._audit("review_reopened", item, {"review": review_id, "note": str(error)})
+            raise
+
+    def _audit(self, kind: str, item: ReviewItem, details: JsonObject) -> None:
+        row = AuditRow(kind=kind, task_id=item.task_id, actor="user", details=details)
+        self._ledger.record(row)
 
 
-def open_question(plan: Plan, ending: Ending, unasked: Sequence[PaidRung]) -> PaidRung | None:
+def open_question(plan: Plan, ending: Ending, guard: CostGuard) -> PaidRung | None:
     """What a person must be asked before the task can go on; `None` where that would not help.
 
     A caller who would rather let the task go is not kept waiting.
     """
-    if ending in ("passed", "unchecked") or plan.task.at_end == "skip":
+    if ending in ("passed", "unchecked") or plan.task.at_end == "skip" or not guard.unasked:
         return None
-    return next(iter(unasked), None)
+    # Rungs after the one that nobody agreed to may have been paid for.
+    return replace(guard.unasked[0], budget_left_usd=guard.left_usd)
 
 
 def waiting(outcome: Outcome, question: PaidRung) -> Outcome:

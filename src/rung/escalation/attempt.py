@@ -16,9 +16,9 @@ from rung.errors import EngineError, EngineErrorKind
 from rung.escalation.answer import UnusableAnswer, candidate_from, with_crlf
 from rung.escalation.asking import fitted, worker_request
 from rung.escalation.brief import Brief
-from rung.escalation.cost import CostGuard
 from rung.escalation.events import Checked, Generated, OnEvent
 from rung.escalation.judge import judge_with
+from rung.escalation.money.cost import CostGuard
 from rung.escalation.plan import Plan
 from rung.escalation.policy import Result, Tried, result_of
 from rung.escalation.task import Attempt
@@ -37,7 +37,10 @@ _OWN_FAILURES: tuple[EngineErrorKind, ...] = ("bad_output", "refused")
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """An attempt with what came of it: the candidate where there was one, and the evidence."""
+    """An attempt with what came of it: the candidate where there was one, and the evidence.
+
+    One that is carried over was made before the task had to wait; its answer is not here.
+    """
 
     rung: int
     attempt: Attempt
@@ -46,6 +49,7 @@ class Finished:
     answer: str = ""
     candidate: Candidate | None = None
     error_kind: EngineErrorKind | None = None
+    is_carried_over: bool = False
 
     @property
     def tried(self) -> Tried:
@@ -60,6 +64,16 @@ class Finished:
     def is_unfit(self) -> bool:
         """Whether the prompt did not fit the model's window."""
         return self.error_kind == "context_overflow"
+
+    @property
+    def counts(self) -> bool:
+        """Whether it uses up one of a task's attempts; what had to wait for leave does not."""
+        return self.result != "no_answer" if self.is_carried_over else not self.is_unfit
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether the model answered, well or not."""
+        return bool(self.answer or self.attempt.verdicts)
 
     @property
     def passes(self) -> int:
@@ -129,9 +143,7 @@ class Attempter:
                 seconds=time.monotonic() - started,
             ),
             result=result,
-            evidence="\n".join(
-                f"{v.validator}: {v.evidence}" for v in verdicts if v.result in ("fail", "error")
-            ),
+            evidence=evidence_of(verdicts),
             answer=completion.text,
             candidate=candidate,
         )
@@ -177,7 +189,7 @@ class Attempter:
             return (verdict,), None
         verdicts: list[Verdict] = []
         if plan.task.schema is not None:
-            verdicts.append(_schema_verdict(candidate, plan.task.schema))
+            verdicts.append(schema_verdict(candidate, plan.task.schema))
         if not any(verdict.result == "fail" for verdict in verdicts):
             try:
                 verdicts += await self._checked(n, rung, candidate)
@@ -190,7 +202,7 @@ class Attempter:
 
     async def _checked(self, n: int, rung: int, candidate: Candidate) -> list[Verdict]:
         plan = self._plan
-        judge = self._judge(n, plan.checker_of(rung))
+        judge = self._judge(n, plan.checker_of(rung), worker=plan.chain[rung])
 
         def context_in(scratch: Path) -> CheckContext:
             return CheckContext(
@@ -203,7 +215,7 @@ class Attempter:
 
         return await check_candidate(self._workspace, plan.checks, candidate, context_in)
 
-    def _judge(self, n: int, checker: RoutedModel | None):
+    def _judge(self, n: int, checker: RoutedModel | None, worker: RoutedModel):
         if checker is None:
             return None
         label = Label(purpose="checker", task_id=self._plan.task_id, attempt=n)
@@ -211,7 +223,16 @@ class Attempter:
         async def complete(model: RoutedModel, request: ChatRequest) -> Completion:
             return await self._calls.complete(model, request, label, spending=self._guard)
 
-        return judge_with(checker, complete, self._plan.task.text)
+        return judge_with(
+            checker, complete, self._plan.task.text, worker=worker, base=self._plan.base
+        )
+
+
+def evidence_of(verdicts: Sequence[Verdict]) -> str:
+    """What stands against an answer."""
+    return "\n".join(
+        f"{v.validator}: {v.evidence}" for v in verdicts if v.result in ("fail", "error")
+    )
 
 
 def _without_answer(rung: int, attempt: Attempt, error: EngineError) -> Finished:
@@ -229,7 +250,8 @@ def _without_answer(rung: int, attempt: Attempt, error: EngineError) -> Finished
     )
 
 
-def _schema_verdict(candidate: Candidate, schema: dict[str, object]) -> Verdict:
+def schema_verdict(candidate: Candidate, schema: dict[str, object]) -> Verdict:
+    """Whether the answer's object is valid against the task's own schema."""
     started = time.monotonic()
     found = violations(candidate.object, schema)
     return Verdict(

@@ -11,14 +11,15 @@ from typing import Any
 import msgspec
 
 from rung.config.settings import EscalationSettings
-from rung.escalation.attempt import Attempter, Finished
+from rung.escalation.attempt import Attempter, Finished, evidence_of
 from rung.escalation.brief import Brief, brief_of
-from rung.escalation.cost import CostGuard
 from rung.escalation.events import AttemptFinished, AttemptStarted, Climbed, OnEvent
+from rung.escalation.money.cost import CostGuard
 from rung.escalation.outcome import Ending
 from rung.escalation.plan import Plan
 from rung.escalation.policy import Limits, Next, Order, Stop, Tried, next_step
 from rung.escalation.record import Recorder
+from rung.escalation.task import Outcome
 from rung.routing.models import RoutedModel
 
 FIRST_TEMPERATURE = 0.2
@@ -28,17 +29,29 @@ FitTogether = Callable[[Sequence[RoutedModel]], bool]
 
 @dataclass
 class Run:
-    """One task while it is being tried."""
+    """One task while it is being tried; `after` is what it had come to before it had to wait."""
 
     plan: Plan
     guard: CostGuard
+    after: Outcome | None = None
     finished: list[Finished] = field(default_factory=list[Finished])
     under_way: list[Finished] = field(default_factory=list[Finished])
     started: float = field(default_factory=time.monotonic)
 
+    def __post_init__(self) -> None:
+        self.finished = carried_over(self.plan, self.after) if self.after else []
+        self._spent_usd = self.guard.meter()
+
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.started
+        """The time of work, without that of waiting for leave."""
+        return time.monotonic() - self.started + (self.after.seconds if self.after else 0.0)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the task has cost; `None` where nobody knows."""
+        before, since = self.after.cost_usd if self.after else 0.0, self._spent_usd()
+        return None if before is None or since is None else before + since
 
     def end(self, finished: Finished) -> None:
         """Move an attempt from those under way to those that ended, which are in their order."""
@@ -90,7 +103,7 @@ class Climb:
         limits = Limits(
             rungs=len(rungs),
             attempts_per_rung=row.attempts_per_rung,
-            max_attempts=row.max_attempts - sum(not f.is_unfit for f in self._run.finished),
+            max_attempts=row.max_attempts - sum(f.counts for f in self._run.finished),
         )
         tried: list[Tried] = []
         if limits.max_attempts < 1:
@@ -203,7 +216,7 @@ class Climb:
 
     def _brief(self, before: Sequence[Finished], rung: int, step: Next) -> Brief:
         """What the next worker is told: the files, and the evidence against the last answer."""
-        answered = [f for f in before if f.answer and (f.rung == rung or not step.is_retry)]
+        answered = [f for f in before if f.has_answer and (f.rung == rung or not step.is_retry)]
         if not answered:
             return brief_of(self._plan.base)
         last = answered[-1]
@@ -213,12 +226,32 @@ class Climb:
     def _climbed(self, rung: int) -> None:
         last = self._run.finished[-1]
         event = Climbed(
-            from_model=self._plan.chain[last.rung].name,
+            from_model=f"{last.attempt.engine}/{last.attempt.model}",
             to_model=self._plan.chain[rung].name,
             reason=last.evidence,
         )
         self._recorder.audit("climb", msgspec.to_builtins(event))
         self._emit(event)
+
+
+def carried_over(plan: Plan, after: Outcome) -> list[Finished]:
+    """The attempts from before the wait. Those of models that are not in the chain any more have
+    places below it.
+    """
+    names = [model.name for model in plan.chain]
+    models = dict.fromkeys(f"{item.engine}/{item.model}" for item in after.attempts)
+    gone = {name: -at for at, name in enumerate(models, start=1)}
+    return [
+        Finished(
+            rung=names.index(name) if name in names else gone[name],
+            attempt=attempt,
+            result=attempt.result or "no_answer",
+            evidence=evidence_of(attempt.verdicts),
+            is_carried_over=True,
+        )
+        for attempt in after.attempts
+        for name in [f"{attempt.engine}/{attempt.model}"]
+    ]
 
 
 async def _race(works: Iterable[Coroutine[Any, Any, Finished]]) -> None:

@@ -62,12 +62,14 @@ class Warned:
     """Money is about to be spent: said before the call, whether or not anybody is asked.
 
     `worst_case_usd` is the most that the call can cost, `None` where its price is unknown.
+    `usual_usd` is what 95 % of tasks of this type cost at most, `None` where too few are known.
     """
 
     model: str
     tier: str
     worst_case_usd: float | None
     reason: str
+    usual_usd: float | None = None
 
 
 Event = Planned | AttemptStarted | Generated | Checked | AttemptFinished | Climbed | Warned

@@ -16,14 +16,14 @@ from rung.config.settings import Settings
 from rung.escalation.approvals import open_question
 from rung.escalation.attempt import Attempter
 from rung.escalation.climb import Climb, FitTogether, Run
-from rung.escalation.cost import Approve, CostGuard
 from rung.escalation.events import OnEvent, Planned
-from rung.escalation.outcome import Ending, outcome_of
+from rung.escalation.money.cost import Approve, CostGuard
+from rung.escalation.money.purse import Purse
+from rung.escalation.outcome import Ending, outcome_of, with_earlier
 from rung.escalation.plan import Plan, make_plan
 from rung.escalation.policy import Order, next_step
-from rung.escalation.purse import Purse
 from rung.escalation.record import Recorder
-from rung.escalation.task import Outcome, Task
+from rung.escalation.task import Outcome, Task, TaskType
 from rung.ledger.ledger import Ledger
 from rung.routing.calls import Calls
 from rung.routing.router import Router
@@ -41,15 +41,22 @@ class Orders(Protocol):
         """The order for this task; asked once, before its first attempt."""
         ...
 
+    async def usual_usd(self, task_type: TaskType) -> float | None:
+        """What 95 % of tasks of the type cost at most; `None` where nobody knows."""
+        ...
+
 
 class ChainOrders:
-    """Every chain as it is written, one retry on each rung."""
+    """Every chain as it is written, one retry on each rung, and nothing known of costs."""
 
     async def settings(self, settings: Settings) -> Settings:
         return settings
 
     async def of(self, plan: Plan) -> Order:  # noqa: ARG002
         return next_step
+
+    async def usual_usd(self, task_type: TaskType) -> float | None:  # noqa: ARG002
+        return None
 
 
 class Executor:
@@ -79,43 +86,51 @@ class Executor:
         self._fit_together = fit_together
 
     async def execute(
-        self, task: Task, *, approve: Approve | None = None, on_event: OnEvent | None = None
+        self,
+        task: Task,
+        *,
+        approve: Approve | None = None,
+        on_event: OnEvent | None = None,
+        after: Outcome | None = None,
     ) -> Outcome:
         """Try the task's chain until its checks pass.
 
         `approve` is asked before a paid rung; without it paid rungs are refused unless the user's
-        settings allow them. Raises UsageError for a task that is wrong in itself. A cancelled task
-        is on record as such.
+        settings allow them. A task that had to wait goes on `after` the outcome that it had then.
+        Raises UsageError for a task that is wrong in itself. A cancelled task is on record as such.
         """
         emit: OnEvent = on_event or (lambda _: None)
         settings = await self._orders.settings(self._settings)
-        plan = await make_plan(task, settings, self._router)
+        plan = await make_plan(
+            task, settings, self._router, task_id=after.task_id if after else None
+        )
         recorder = Recorder(self._ledger, plan, self._settings)
-        run = Run(plan=plan, guard=self._guard(plan, approve, emit))
-        spent_usd = run.guard.meter()
+        run = Run(plan=plan, guard=self._guard(plan, approve, emit), after=after)
         emit(_planned(plan))
         try:
             ending = await self._climb(run, recorder, emit)
             if ending == "deadline":
                 _cut_off(run, recorder, "timeout: the task's time was over")
             outcome = outcome_of(
-                plan, run.finished, ending, seconds=run.seconds, cost_usd=spent_usd()
+                plan, run.finished, ending, seconds=run.seconds, cost_usd=run.cost_usd
             )
-            question = open_question(plan, ending, run.guard.unasked)
-            return await recorder.finished(outcome, question)
+            question = open_question(plan, ending, run.guard)
+            return await recorder.finished(with_earlier(outcome, after), run.finished, question)
         except BaseException as error:
             # However it ends, what was done and paid is on record before the error goes on.
             is_cancelled = isinstance(error, asyncio.CancelledError)
             why = "cancelled: stopped by the caller" if is_cancelled else str(error)
             _cut_off(run, recorder, why)
-            recorder.ended("cancelled" if is_cancelled else "failed", run.finished, run.seconds)
+            ended = "cancelled" if is_cancelled else "failed"
+            recorder.ended(ended, run.finished, run.seconds, run.cost_usd)
             raise
 
     async def _climb(self, run: Run, recorder: Recorder, emit: OnEvent) -> Ending:
         plan, settings = run.plan, self._settings
+        limit = asyncio.timeout(settings.escalation.task_timeout_s)
         try:
             async with (
-                asyncio.timeout(settings.escalation.task_timeout_s),
+                limit,
                 _project(plan) as root,
                 Workspace(root) as workspace,
             ):
@@ -130,7 +145,9 @@ class Executor:
                 )
                 return await climb.to_the_end()
         except TimeoutError:
-            return "deadline"
+            if limit.expired():
+                return "deadline"
+            raise  # somebody else's: of a network drive, say
 
     def _guard(self, plan: Plan, approve: Approve | None, emit: OnEvent) -> CostGuard:
         budget = plan.task.budget_usd
@@ -143,6 +160,7 @@ class Executor:
             self._purse,
             approve=approve,
             on_event=emit,
+            usual_usd=lambda: self._orders.usual_usd(plan.classification.type),
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
+
 from rung.escalation.attempt import Finished
 from rung.escalation.plan import Plan
 from rung.escalation.task import Outcome, Status
@@ -37,11 +39,20 @@ def outcome_of(
         model=best.attempt.model if best else None,
         engine=best.attempt.engine if best else None,
         tier=best.attempt.tier if best else None,
+        answered=best.attempt.n if best else None,
         attempts=tuple(item.attempt for item in finished),
         cost_usd=cost_usd,
         saved_usd=saved_usd(plan, best) if status == "verified" else None,
         seconds=seconds,
     )
+
+
+def with_earlier(outcome: Outcome, earlier: Outcome | None) -> Outcome:
+    """The outcome with the answer from before the task had to wait, where there is none since."""
+    if earlier is None or outcome.model is not None:
+        return outcome
+    names = ("answer", "object", "files", "base_sha256", "model", "engine", "tier", "answered")
+    return msgspec.structs.replace(outcome, **{name: getattr(earlier, name) for name in names})
 
 
 def best_of(finished: Sequence[Finished]) -> Finished | None:
@@ -66,10 +77,7 @@ def status_of(plan: Plan, finished: Sequence[Finished], ending: Ending) -> Statu
     if ending == "unchecked":
         return "needs_review" if at_end == "review" else "unverified"
     was_worked_on = any(
-        item.candidate is not None
-        or item.answer
-        or item.error_kind in ("bad_output", "refused", "over_budget")
-        for item in finished
+        item.result != "no_answer" or item.error_kind == "over_budget" for item in finished
     )
     if not plan.chain:
         return "needs_review" if not plan.row.substitute else "failed"
@@ -114,9 +122,6 @@ def reason_of(plan: Plan, finished: Sequence[Finished], ending: Ending, status: 
 def _passed(plan: Plan, best: Finished, status: Status) -> str:
     verdicts = best.attempt.verdicts
     passed = f"passed {', '.join(verdict.validator for verdict in verdicts)}"
-    worker = f"{best.attempt.engine}/{best.attempt.model}"
-    if best.attempt.checker == worker and any(v.validator.startswith("semantic") for v in verdicts):
-        passed += " (judged by the worker itself: there is no other model as strong)"
     if status != "needs_review":
         return passed
     if plan.row.always_review:

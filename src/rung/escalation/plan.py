@@ -5,16 +5,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from msgspec import structs
 
 from rung.config.settings import Settings
 from rung.errors import UsageError
 from rung.escalation.answer import form_of
-from rung.escalation.apply import file_sha256
+from rung.escalation.apply import file_bytes, sha256
 from rung.escalation.checker import free_judges, pick_checker
-from rung.escalation.classify import classify, complexity_of
+from rung.escalation.classify import classify, complexity_of, own_words
 from rung.escalation.ladder import arm_number, best_of_tier, resolve_chain
 from rung.escalation.matrix import Row, arms, checker_rule, matrix
+from rung.escalation.signals import signals_of
 from rung.escalation.task import Classification, Task, checked_task
 from rung.routing.models import RoutedModel
 from rung.routing.router import Router
@@ -79,10 +82,13 @@ class Plan:
         return pick_checker(self.row, self.chain, worker, self.judges)
 
 
-async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
+async def make_plan(
+    task: Task, settings: Settings, router: Router, *, task_id: str | None = None
+) -> Plan:
     """Classify, resolve the chain, read the files and check every argument.
 
-    Raises UsageError for whatever is wrong with the task itself, before any model is asked.
+    A task that goes on keeps its `task_id`. Raises UsageError for whatever is wrong with the task
+    itself, before any model is asked.
     """
     task = checked_task({name: getattr(task, name) for name in Task.__struct_fields__})
     root = (task.root or Path.cwd()).resolve()
@@ -91,29 +97,25 @@ async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
     check_paths(root, (*task.files, *task.out))
     if task.schema is not None:
         check_schema(task.schema)
-    classification = shifted(classification_of(task), settings.learning.complexity)
+    classification = shifted(classification_of(task, settings, root), settings.learning.complexity)
     row = matrix(settings.matrix, router.tiers)[classification.type]
     checks, missing = chosen_checks(task, row, root)
-    rule = checker_rule(
-        row.checker,
-        classification.complexity,
-        is_asked=any(check.kind == "semantic" for check in checks),
-    )
-    task_id = secrets.token_hex(8)
+    task_id = task_id or secrets.token_hex(8)
     chain, judges = await chain_of(task, row, router, task_id)
     for check in checks:
-        # Tests that the worker itself is to write are not there yet.
-        if not (check.kind == "tests" and check.argument in task.out):
+        if not _is_to_be_written(check, task):
             check_arguments(check, root)
+    # Each file is read once: what the worker is shown is what the hash is of.
+    contents = {path: file_bytes(root / path) for path in (*task.files, *task.out)}
     return Plan(
         task_id=task_id,
         task=task,
         root=root,
-        base={path: read_text(root, path).replace("\r\n", "\n") for path in task.files},
-        crlf=frozenset(path for path in (*task.files, *task.out) if has_crlf(root / path)),
-        before={path: file_sha256(root / path) for path in (*task.files, *task.out)},
+        base={path: given_text(root, path, contents[path]) for path in task.files},
+        crlf=frozenset(path for path, content in contents.items() if has_crlf(content or b"")),
+        before={path: sha256(content) for path, content in contents.items()},
         classification=classification,
-        row=replace(row, checker=rule),
+        row=_with_checker(row, classification, checks),
         chain=chain,
         checks=checks,
         missing=missing,
@@ -121,8 +123,19 @@ async def make_plan(task: Task, settings: Settings, router: Router) -> Plan:
     )
 
 
+def _with_checker(row: Row, found: Classification, checks: Sequence[Check]) -> Row:
+    """The row with its checker's rule made concrete for the task."""
+    is_asked = any(check.kind == "semantic" for check in checks)
+    return replace(row, checker=checker_rule(row.checker, found.complexity, is_asked=is_asked))
+
+
+def _is_to_be_written(check: Check, task: Task) -> bool:
+    """Whether these are tests that the worker itself is to write, which are not there yet."""
+    return check.kind == "tests" and check.argument in task.out
+
+
 def check_paths(root: Path, paths: Sequence[str]) -> None:
-    """Raise UsageError for a path that leads out of the project."""
+    """Raise UsageError for a path that leads out of the project, or that nobody can edit."""
     for path in paths:
         try:
             full = safe_path(root, path)
@@ -130,18 +143,23 @@ def check_paths(root: Path, paths: Sequence[str]) -> None:
             raise UsageError(str(error)) from None
         if full.is_dir():
             raise UsageError(f"{path} is a folder: name the files in it")
+        if full.exists() and not full.is_file():
+            raise UsageError(f"{path} is no plain file")
+        if full.exists() and full.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(f"{path} has more than {MAX_FILE_BYTES:,} bytes: name smaller files")
         if any(other.startswith(f"{path}/") for other in paths):
             raise UsageError(f"{path} cannot be a file and a folder at once")
 
 
-def classification_of(task: Task) -> Classification:
+def classification_of(task: Task, settings: Settings, root: Path) -> Classification:
     """The type that the user gave, else the one that the rules say."""
     paths = (*task.files, *task.out)
+    signals = signals_of(root, paths)
     if task.type is None:
-        return classify(task.text, paths)
+        return classify(task.text, paths, own_words(settings.classify), signals)
     return Classification(
         type=task.type,
-        complexity=complexity_of(task.type, task.text, len(paths)),
+        complexity=complexity_of(task.type, task.text, len(paths), signals),
         reasons=("given by the caller",),
     )
 
@@ -151,8 +169,8 @@ def shifted(found: Classification, shifts: Mapping[str, float]) -> Classificatio
     shift = shifts.get(found.type, 0.0)
     if not shift:
         return found
-    return Classification(
-        type=found.type,
+    return structs.replace(
+        found,
         complexity=min(10.0, max(0.0, found.complexity + shift)),
         reasons=(*found.reasons, f"complexity {shift:+g} by learning.complexity"),
     )
@@ -225,25 +243,16 @@ def _default_check(kind: str, task: Task, root: Path) -> Check | Verdict | None:
     return Check(kind=kind)
 
 
-def has_crlf(path: Path) -> bool:
-    """Whether most lines of an existing file end in CRLF."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
+def has_crlf(content: bytes) -> bool:
+    """Whether most lines end in CRLF."""
     return content.count(b"\r\n") * 2 > content.count(b"\n")
 
 
-def read_text(root: Path, path: str) -> str:
-    """A given file's content. Raises UsageError where it is missing, not text, or too large."""
-    full = root / PurePosixPath(path)
+def given_text(root: Path, path: str, content: bytes | None) -> str:
+    """A given file's text, without the CR of CRLF. Raises UsageError where it cannot be shown."""
+    if content is None:
+        raise UsageError(f"{path} does not exist in {root}")
     try:
-        if full.stat().st_size > MAX_FILE_BYTES:
-            raise UsageError(f"{path} has more than {MAX_FILE_BYTES:,} bytes: give a smaller file")
-        return full.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist in {root}") from None
+        return content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text") from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None

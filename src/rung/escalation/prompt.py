@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from string import Template
@@ -50,7 +51,14 @@ def worker_messages(task: Task, brief: Brief) -> tuple[Message, ...]:
     )
 
 
-def judge_message(criterion: str, task: str, work: str) -> Message:
-    """The checker's prompt."""
-    text = _template("judge.md").substitute(criterion=criterion, task=task, work=work)
+def judge_message(criteria: Sequence[str], task: str, work: str, nonce: str) -> Message:
+    """The checker's prompt. The work cannot know the `nonce` that it stands between."""
+    numbered = "\n".join(f"{number}. {text}" for number, text in enumerate(criteria, start=1))
+    text = _template("judge.md").substitute(criteria=numbered, task=task, work=work, nonce=nonce)
+    return Message(role="user", content=text.strip())
+
+
+def judge_again_message(quotes: Sequence[str], nonce: str) -> Message:
+    """What a checker is told that quoted what is not there."""
+    text = _template("judge_again.md").substitute(quotes="; ".join(quotes), nonce=nonce)
     return Message(role="user", content=text.strip())

@@ -13,8 +13,9 @@ from rung.config.settings import Settings, StoreContent
 from rung.errors import LedgerError
 from rung.escalation.approvals import kept, waiting
 from rung.escalation.attempt import Finished
-from rung.escalation.cost import PaidRung
+from rung.escalation.money.cost import PaidRung
 from rung.escalation.plan import Plan
+from rung.escalation.reviewed import beside
 from rung.escalation.task import Attempt, Outcome
 from rung.ledger.content import stored
 from rung.ledger.ledger import Ledger
@@ -30,12 +31,14 @@ class Recorder:
         self._ledger = ledger
         self._plan = plan
         self._policy: StoreContent = settings.ledger.store_content
+        self._app = settings.app
 
     def attempt(self, attempt: Attempt) -> None:
         self._ledger.record(
             AttemptRow(
                 task_id=self._plan.task_id,
                 task_type=self._plan.classification.type,
+                app=self._app,
                 **msgspec.to_builtins(attempt),
             )
         )
@@ -43,12 +46,16 @@ class Recorder:
     def audit(self, kind: str, details: dict[str, Any]) -> None:
         self._ledger.record(AuditRow(kind=kind, task_id=self._plan.task_id, details=details))
 
-    def ended(self, outcome: str, finished: Sequence[Finished], seconds: float) -> None:
+    def ended(
+        self, outcome: str, finished: Sequence[Finished], seconds: float, cost_usd: float | None
+    ) -> None:
         """The task ended without an outcome: stopped from outside, or by an error."""
         attempts = [item.attempt for item in finished]
-        self._ledger.record(self._task_row(outcome, attempts, None, None, seconds))
+        self._ledger.record(self._task_row(outcome, attempts, cost_usd, None, seconds))
 
-    async def finished(self, outcome: Outcome, question: PaidRung | None = None) -> Outcome:
+    async def finished(
+        self, outcome: Outcome, finished: Sequence[Finished], question: PaidRung | None = None
+    ) -> Outcome:
         """Record the task; put it into the review queue where it needs a person.
 
         With a `question` it waits there for the answer.
@@ -56,7 +63,7 @@ class Recorder:
         if question is not None:
             outcome = waiting(outcome, question)
         if outcome.status == "needs_review":
-            outcome = await self._queued(outcome, question)
+            outcome = await self._queued(outcome, finished, question)
         self._ledger.record(
             self._task_row(
                 outcome.status,
@@ -68,7 +75,9 @@ class Recorder:
         )
         return outcome
 
-    async def _queued(self, outcome: Outcome, question: PaidRung | None) -> Outcome:
+    async def _queued(
+        self, outcome: Outcome, finished: Sequence[Finished], question: PaidRung | None
+    ) -> Outcome:
         kept_task = kept(self._plan, question) if question else {}
         item = ReviewItem(
             task_id=outcome.task_id,
@@ -76,7 +85,7 @@ class Recorder:
             reason=outcome.reason,
             outcome={
                 **msgspec.to_builtins(outcome),
-                "root": str(self._plan.root),
+                **msgspec.to_builtins(beside(self._plan, finished)),
                 **kept_task,
             },
             kind="approval" if question else "work",
@@ -117,4 +126,5 @@ class Recorder:
             tokens_out=sum(attempt.tokens_out or 0 for attempt in attempts),
             cost_usd=cost_usd,
             saved_usd=saved_usd,
+            app=self._app,
         )

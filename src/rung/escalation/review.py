@@ -2,48 +2,178 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
+from rung.chat import JsonObject
 from rung.errors import UsageError
 from rung.escalation.apply import apply_files
+from rung.escalation.attempt import schema_verdict
+from rung.escalation.plan import check_paths
+from rung.escalation.reviewed import (
+    Answer,
+    answer_of,
+    base_sha256,
+    beside_of,
+    candidate_of,
+    label_of,
+)
+from rung.escalation.task import TaskType
 from rung.ledger.ledger import Ledger
-from rung.ledger.rows import AuditRow, Decision, ReviewItem, ReviewState
+from rung.ledger.rows import AuditRow, Decision, ReviewItem, ReviewKind, ReviewState
+from rung.validation.verdict import Candidate, Verdict
+
+# Runs checks on a candidate in a scratch copy of a folder: `Rung.validate`.
+Validate = Callable[[Candidate, Sequence[str], Path], Awaitable[list[Verdict]]]
+
+
+class Edited(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an edit: the item, still open where a check failed; what was written."""
+
+    item: ReviewItem
+    verdicts: tuple[Verdict, ...] = ()
+    written: tuple[str, ...] = ()
 
 
 class Reviews:
     """Lists, shows and decides review items. Raises LedgerError where there is no ledger."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, validate: Validate) -> None:
         self._ledger = ledger
+        self._validate = validate
 
-    async def list(self, state: ReviewState | None = "open") -> list[ReviewItem]:
-        return await self._ledger.reviews(state)
+    async def list(
+        self,
+        state: ReviewState | None = "open",
+        *,
+        kind: ReviewKind | None = None,
+        task_type: TaskType | None = None,
+        limit: int | None = None,
+    ) -> builtins.list[ReviewItem]:
+        """Newest first; `None` narrows nothing."""
+        return await self._ledger.reviews(state, kind=kind, task_type=task_type, limit=limit)
+
+    async def counts(self) -> dict[ReviewState, int]:
+        """How many items are in each state."""
+        return await self._ledger.review_counts()
 
     async def show(self, review_id: int) -> ReviewItem:
         return await self._ledger.review(review_id)
 
     async def decide(
         self, review_id: int, decision: Decision, note: str = "", *, apply: bool = False
-    ) -> tuple[ReviewItem, list[str]]:
-        """Close an item; with `apply`, an approved answer's files are written first.
+    ) -> tuple[ReviewItem, builtins.list[str]]:
+        """Close an item, and keep what that says of the answer as a label.
 
+        With `apply` an approved answer's files are written; if they cannot be, the item stays open.
         Returns the item as it is now and the paths that were written. A person's approval is what
         makes these files good enough to write; nothing else of the queue ever is.
         """
         item = await self._ledger.review(review_id)
-        if item.kind == "approval" and decision == "approved":
-            raise UsageError(
-                f"review {review_id} asks for leave to spend, not for a look: approve it with "
-                f"`rung review approve {review_id}` or `Rung.resume`, and its task goes on"
-            )
-        written: list[str] = []
-        if apply:
-            if decision != "approved" or item.state != "open":
-                raise UsageError("only an open item that you approve can be applied")
-            outcome = item.outcome
-            written = apply_files(Path(outcome["root"]), outcome["files"], outcome["base_sha256"])
-        decided = await self._ledger.decide_review(review_id, decision, note)
+        _check_decision(item, decision, apply=apply)
+        written: builtins.list[str] = []
+
+        def write() -> None:
+            files, root = answer_of(item).files, _root_of(item)
+            written.extend(apply_files(root, files, base_sha256(item)))
+
+        decided = await self._ledger.decide_review(
+            review_id,
+            decision,
+            note,
+            label=label_of(item, decision, note),
+            before_commit=write if apply else None,
+        )
         details = {"review": review_id, "note": note, "written": written}
-        row = AuditRow(kind=f"review_{decision}", task_id=item.task_id, details=details)
-        self._ledger.record(row)
+        self._audit(item, decision, details)
         return decided, written
+
+    async def edit(
+        self,
+        review_id: int,
+        answer: Answer,
+        note: str = "",
+        *,
+        apply: bool = False,
+        force: bool = False,
+    ) -> Edited:
+        """Put a person's answer in the place of the models', check it, and approve it.
+
+        Where a check fails the item stays open and keeps the new answer, unless `force` says that
+        it is right all the same. What needs a tool that is missing does not hold it up.
+        """
+        item = await self._ledger.review(review_id)
+        _check_edit(item, answer)
+        item = await self._ledger.edit_review(review_id, msgspec.to_builtins(answer))
+        self._audit(item, "edited", {"review": review_id, "files": sorted(answer.files)})
+        verdicts = tuple(await self._verdicts(item, answer))
+        if not force and any(verdict.result in ("fail", "error") for verdict in verdicts):
+            return Edited(item=item, verdicts=verdicts)
+        decided, written = await self.decide(review_id, "approved", note, apply=apply)
+        return Edited(item=decided, verdicts=verdicts, written=tuple(written))
+
+    async def reopen(self, review_id: int, note: str = "") -> ReviewItem:
+        """Take a decision back, and the label that it made. Files that it wrote stay written."""
+        item = await self._ledger.review(review_id)
+        if item.kind == "approval" and item.state == "approved":
+            raise UsageError(
+                f"review {review_id} gave leave to spend, and its task went on: that cannot be "
+                "taken back"
+            )
+        reopened = await self._ledger.reopen_review(review_id)
+        details = {"review": review_id, "note": note, "was": item.state, "was_note": item.note}
+        self._audit(item, "reopened", details)
+        return reopened
+
+    async def _verdicts(self, item: ReviewItem, answer: Answer) -> builtins.list[Verdict]:
+        known = beside_of(item)
+        candidate = candidate_of(answer, known.schema)
+        verdicts = [] if known.schema is None else [schema_verdict(candidate, known.schema)]
+        if known.checks and not any(verdict.result == "fail" for verdict in verdicts):
+            verdicts += await self._validate(candidate, known.checks, _root_of(item))
+        return verdicts
+
+    def _audit(self, item: ReviewItem, what: str, details: JsonObject) -> None:
+        row = AuditRow(kind=f"review_{what}", task_id=item.task_id, actor="user", details=details)
+        self._ledger.record(row)
+
+
+def _check_decision(item: ReviewItem, decision: Decision, *, apply: bool) -> None:
+    if item.kind == "approval" and decision == "approved":
+        raise UsageError(
+            f"review {item.id} asks for leave to spend, not for a look: approve it with "
+            f"`rung review approve {item.id}` or `Rung.resume`, and its task goes on"
+        )
+    if apply and (decision != "approved" or item.state != "open"):
+        raise UsageError("only an open item that you approve can be applied")
+    answer = answer_of(item)
+    if decision == "approved" and not (answer.answer or answer.files or answer.object is not None):
+        raise UsageError(
+            f"review {item.id} has no answer that could be right: write one with "
+            f"`rung review edit {item.id}`, or reject or skip it"
+        )
+    if apply and not answer.files:
+        raise UsageError(
+            f"the answer of review {item.id} has no files: approve it without applying"
+        )
+
+
+def _check_edit(item: ReviewItem, answer: Answer) -> None:
+    if item.kind != "work":
+        what = "leave to spend" if item.kind == "approval" else "a second look at accepted work"
+        raise UsageError(f"review {item.id} asks for {what}, so there is no answer to change")
+    if item.edited is None and answer == answer_of(item):
+        raise UsageError(
+            f"nothing was changed; `rung review approve {item.id}` takes the answer as it is"
+        )
+    check_paths(_root_of(item), tuple(answer.files))
+
+
+def _root_of(item: ReviewItem) -> Path:
+    root = Path(beside_of(item).root)
+    if not root.is_dir():
+        raise UsageError(f"the task's folder {root} does not exist any more")
+    return root

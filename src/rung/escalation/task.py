@@ -63,11 +63,15 @@ def _path(kind: type, value: object) -> object:
 
 
 class Classification(msgspec.Struct, frozen=True, kw_only=True):
-    """The task's type, its complexity from 0 to 10, and why."""
+    """The task's type, its complexity from 0 to 10, and why.
+
+    `is_unsure`: nothing speaks for this type, or something speaks for another as well.
+    """
 
     type: TaskType
     complexity: float
     reasons: tuple[str, ...]
+    is_unsure: bool = False
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +109,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     `cost_usd` is `None` where a price was unknown. `saved_usd` is what the same tokens would have
     cost on the cheapest paid rung of the chain; `None` where there is none to compare with.
     `files` maps each changed path to its new content, `base_sha256` to the SHA-256 of what it held
-    when the task began (`None`: there was no such file).
+    when the task began (`None`: there was no such file). `answered` is the number of the attempt
+    whose answer this is.
     """
 
     task_id: str
@@ -120,6 +125,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     engine: str | None = None
     tier: str | None = None
+    answered: int | None = None
     attempts: tuple[Attempt, ...] = ()
     cost_usd: float | None = 0.0
     saved_usd: float | None = None

@@ -11,6 +11,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from rung.chat import JsonObject
 from rung.config.settings import LedgerSettings
 from rung.errors import LedgerError
 from rung.ledger import labels, reviews, suggestions
@@ -28,7 +29,9 @@ from rung.ledger.rows import (
     Decision,
     DownloadRow,
     InstallRow,
+    LabelRow,
     ReviewItem,
+    ReviewKind,
     ReviewState,
     Row,
     SuggestionRow,
@@ -36,6 +39,8 @@ from rung.ledger.rows import (
     TaskRow,
     now,
 )
+from rung.ledger.stats import Counts, count
+from rung.ledger.stats_queries import Period
 from rung.ledger.store import Store, describe
 from rung.ledger.tables import attempt, audit_event, model_install
 from rung.ledger.threads import off_loop
@@ -45,6 +50,7 @@ T = TypeVar("T")
 
 HEALTH_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 30.0
+COUNT_TIMEOUT_S = 600.0
 CATCH_UP_S = 1.0
 
 
@@ -118,6 +124,12 @@ class Ledger:
             lambda connection: summarise(connection, since), Summary(since=since)
         )
 
+    async def counts(self, period: Period) -> Counts:
+        """Everything that can be counted of a period; a large ledger takes its time."""
+        return await self._read(
+            lambda connection: count(connection, period), Counts(), COUNT_TIMEOUT_S
+        )
+
     async def calls(self, limit: int = 50) -> list[CallRow]:
         """Newest first."""
         return await self._read(lambda connection: newest(connection, CallRow, limit), [])
@@ -148,9 +160,22 @@ class Ledger:
         query = table_rows(AttemptRow).where(attempt.c.task_id == task_id).order_by(attempt.c.n)
         return await self._read(lambda connection: read_rows(connection, AttemptRow, query), [])
 
-    async def reviews(self, state: ReviewState | None = "open") -> list[ReviewItem]:
-        """Oldest first; `None` for all of them."""
-        return await self._read(lambda connection: reviews.find(connection, state), [])
+    async def reviews(
+        self,
+        state: ReviewState | None = "open",
+        *,
+        kind: ReviewKind | None = None,
+        task_type: str | None = None,
+        limit: int | None = None,
+    ) -> list[ReviewItem]:
+        """Newest first; `None` narrows nothing."""
+        return await self._read(
+            lambda connection: reviews.find(connection, state, kind, task_type, limit), []
+        )
+
+    async def review_counts(self) -> dict[ReviewState, int]:
+        """How many reviews are in each state."""
+        return await self._read(reviews.counts, {})
 
     async def review(self, review_id: int) -> ReviewItem:
         """One item, whatever its state. `LedgerError` if there is none."""
@@ -171,13 +196,47 @@ class Ledger:
             )
         return await self._write(self._store, lambda connection: reviews.add(connection, item))
 
-    async def decide_review(self, review_id: int, state: Decision, note: str = "") -> ReviewItem:
-        """Decide an open item, once; returns it decided. `LedgerError` if it is not open."""
+    async def decide_review(
+        self,
+        review_id: int,
+        state: Decision,
+        note: str = "",
+        *,
+        label: LabelRow | None = None,
+        before_commit: Callable[[], object] | None = None,
+    ) -> ReviewItem:
+        """Decide an open item, once; returns it decided. `LedgerError` if it is not open.
+
+        `label` goes on record with it. `before_commit` is called once nobody else can decide it
+        any more, in another thread; if it raises, the item stays open.
+        """
+
+        def work(connection: Connection) -> ReviewItem:
+            item = reviews.decide(connection, review_id, state, note, label)
+            if before_commit is not None:
+                before_commit()
+            return item
+
+        return await self._change_review(review_id, work)
+
+    async def edit_review(self, review_id: int, edited: JsonObject) -> ReviewItem:
+        """Give an open item another answer; returns it. `LedgerError` if it is not open."""
+        return await self._change_review(
+            review_id, lambda connection: reviews.edit(connection, review_id, edited)
+        )
+
+    async def reopen_review(self, review_id: int) -> ReviewItem:
+        """Take a decision and its label back; returns the item. `LedgerError` if it is open."""
+        return await self._change_review(
+            review_id, lambda connection: reviews.reopen(connection, review_id)
+        )
+
+    async def _change_review(
+        self, review_id: int, work: Callable[[Connection], ReviewItem]
+    ) -> ReviewItem:
         if self._store is None:
             raise reviews.unknown(review_id)
-        return await self._write(
-            self._store, lambda connection: reviews.decide(connection, review_id, state, note)
-        )
+        return await self._write(self._store, work)
 
     async def lessons(self, limit: int) -> Lessons:
         """What learning may count: the last attempts, and what became known of their answers."""
@@ -219,7 +278,12 @@ class Ledger:
         except (SQLAlchemyError, LedgerError, OSError) as error:
             return None, describe(error)
 
-    async def _read(self, work: Callable[[Connection], T], when_off: T) -> T:
+    async def _read(
+        self,
+        work: Callable[[Connection], T],
+        when_off: T,
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> T:
         store = self._store
         if store is None:
             return when_off
@@ -230,7 +294,7 @@ class Ledger:
             with store.read() as connection:
                 return work(connection)
 
-        return await self._answer(run, "read")
+        return await self._answer(run, "read", timeout_s)
 
     async def _write(self, store: Store, work: Callable[[Connection], T]) -> T:
         def run() -> T:
@@ -239,13 +303,15 @@ class Ledger:
 
         return await self._answer(run, "written")
 
-    async def _answer(self, run: Callable[[], T], what: str) -> T:
+    async def _answer(
+        self, run: Callable[[], T], what: str, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> T:
         where = f"the ledger at {self._address.masked}"
         try:
-            return await off_loop(run, ANSWER_TIMEOUT_S)
+            return await off_loop(run, timeout_s)
         except TimeoutError as error:
             raise LedgerError(
-                f"{where} did not answer within {ANSWER_TIMEOUT_S:.0f} s; see `rung health db`"
+                f"{where} did not answer within {timeout_s:.0f} s; see `rung health db`"
             ) from error
         except (SQLAlchemyError, OSError) as error:
             raise LedgerError(

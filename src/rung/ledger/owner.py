@@ -26,28 +26,39 @@ def is_gone(host: str, pid: int, since: datetime) -> bool:
     """Whether the process that had `pid` on `host` at the time `since` has certainly ended."""
     if host != host_name():
         return now() - since > SILENT
-    if pid <= 0:
+    if not is_running(pid):
         return True
+    ticks = started_ticks(pid)
+    if ticks is None:
+        return False
+    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / _TICKS_PER_S
+    return now() - timedelta(seconds=age_s) > since + _SLACK
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of this host has that number, and has not ended."""
+    if pid <= 0:
+        return False
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
-        return True
+        return False
     except PermissionError:
         pass  # it is another user's
-    age = _age(pid)
-    return age is not None and now() - age > since + _SLACK
+    fields = _stat(pid)
+    # One that has ended and was not yet waited for still has its number.
+    return fields is None or fields[0] not in "ZX"
 
 
-def _age(pid: int) -> timedelta | None:
-    """For how long the process runs; `None` where the system does not tell.
+def started_ticks(pid: int) -> int | None:
+    """When the process began, in ticks since the system started; `None` where that is not told."""
+    fields = _stat(pid)
+    return None if fields is None else int(fields[19])
 
-    A process that has ended and was not yet waited for is as young as can be.
-    """
+
+def _stat(pid: int) -> list[str] | None:
+    """What the system tells of a process, from its state on (proc_pid_stat(5))."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
         return None
-    if fields[0] in "ZX":
-        return timedelta(days=-36_500)
-    ticks = int(fields[19])
-    return timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / _TICKS_PER_S)

@@ -77,13 +77,16 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 def summarise(connection: Connection, since: datetime) -> Summary:
     """All of it, read in one transaction."""
+    # A task that had to wait for leave has a row for each time that it ended.
+    newest = select(func.max(task_log.c.id)).group_by(task_log.c.task_id)
+    is_counted = (task_log.c.timestamp >= since) & task_log.c.id.in_(newest)
     tasks = connection.execute(
         select(task_log.c.outcome, func.count())
-        .where(task_log.c.timestamp >= since)
+        .where(is_counted)
         .group_by(task_log.c.outcome)
         .order_by(task_log.c.outcome)
     )
-    saved = select(func.sum(task_log.c.saved_usd)).where(task_log.c.timestamp >= since)
+    saved = select(func.sum(task_log.c.saved_usd)).where(is_counted)
     open_reviews = select(func.count()).where(review_item.c.state == "open")
     return Summary(
         since=since,

@@ -65,7 +65,7 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at a task (`attempt`): the fields of the public attempt JSON, and the type.
+    """One attempt at a task (`attempt`): the fields of the public attempt JSON, type and app.
 
     `result` is what its verdicts amount to; `failed_rungs` counts the distinct models that had
     failed at the task before, `try_on_rung` is 1 for a model's first attempt.
@@ -92,6 +92,7 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     result: str | None = None
     failed_rungs: int | None = None
     try_on_rung: int | None = None
+    app: str | None = None
     created_at: datetime = msgspec.field(default_factory=now)
     id: int | None = None
 
@@ -115,6 +116,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     tokens_out: int | None = None
     cost_usd: float | None = None
     saved_usd: float | None = None
+    app: str | None = None
     id: int | None = None
 
 
@@ -133,7 +135,8 @@ class ReviewItem(msgspec.Struct, frozen=True, kw_only=True):
     """What waits for a person (`review_item`). `outcome` is the whole outcome, as given.
 
     `kind` is `work` that no check could settle, a paid rung that wants `approval`, or an `audit`
-    of work that was accepted. `edited` holds the files as the person changed them, by path.
+    of work that was accepted. `edited` is the answer as a person changed it: `{answer, files,
+    object}`, as in the outcome.
     """
 
     task_id: str
@@ -195,7 +198,8 @@ class InstallRow(msgspec.Struct, frozen=True, kw_only=True):
 class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
     """What became known of an answer after it was given (`label`): the truth that learning uses.
 
-    `weight` is one over the share of answers that are looked at in this way.
+    `weight` is one over the share of answers that are looked at in this way. `review_id` names the
+    review that it comes from, which takes it back when it is opened again.
     """
 
     task_id: str
@@ -204,6 +208,7 @@ class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Literal["right", "wrong"]
     weight: float = 1.0
     note: str = ""
+    review_id: int | None = None
     at: datetime = msgspec.field(default_factory=now)
     id: int | None = None
 

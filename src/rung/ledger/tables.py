@@ -141,7 +141,9 @@ attempt = Table(
     Column("result", Text),
     Column("failed_rungs", BigInteger),
     Column("try_on_rung", BigInteger),
+    Column("app", Text),
     Index(None, "task_id", "n"),
+    Index(None, "created_at"),
 )
 
 task_log = Table(
@@ -164,6 +166,7 @@ task_log = Table(
     Column("tokens_out", BigInteger),
     Column("cost_usd", Double),
     Column("saved_usd", Double),
+    Column("app", Text),
     Index(None, "timestamp"),
     Index(None, "task_id"),
 )
@@ -246,6 +249,7 @@ label = Table(
     Column("verdict", Text, nullable=False),
     Column("weight", Double, nullable=False),
     Column("note", Text, nullable=False),
+    Column("review_id", BigInteger),
     Column("at", UtcDateTime, nullable=False),
     Index(None, "task_id"),
 )

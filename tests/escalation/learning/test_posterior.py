@@ -63,7 +63,8 @@ def test_a_type_without_outcomes_borrows_from_the_other_types() -> None:
     believed = beliefs()
     see(believed, State("standard", "m"), accepted=95, rejected=5)
     assert believed.right(State("architecture", "m")) > 0.85
-    assert believed.right(State("architecture", "other")) == pytest.approx(0.5)
+    # A model that nobody asked is taken for its like, though not as if it had been asked itself.
+    assert 0.5 < believed.right(State("architecture", "other")) < 0.75
 
 
 def test_a_model_that_got_worse_is_found_out_despite_a_good_past() -> None:

@@ -40,6 +40,21 @@ def test_columns_may_have_other_names_and_checks_a_verdict(tmp_path: Path) -> No
     assert world.tasks == ("a",)
 
 
+def test_a_spreadsheets_file_is_read_whatever_the_order_of_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "outcomes.csv"
+    path.write_bytes("\ufeffcost_usd,passed,model,task\r\n0.1,Correct,größer,a\r\n".encode())
+    world = read_outcomes(path)
+    assert (world.models, world.is_right) == (("größer",), ((True,),))
+
+
+@pytest.mark.parametrize("unknown", ["", "nan", "NaN", "None", "null"])
+def test_an_outcome_without_a_verdict_or_a_cost_is_none(tmp_path: Path, unknown: str) -> None:
+    """An unknown price is never zero, and an unknown verdict never a failure."""
+    rows = f"c,big,{unknown},0.2\nc,small,1,0.1\nd,big,1,{unknown}\nd,small,1,0.1\n"
+    world = read_outcomes(write(tmp_path, GOOD + rows))
+    assert (world.tasks, world.left_out) == (("a", "b"), 2)
+
+
 def test_tasks_that_a_model_lacks_are_left_out_and_counted(tmp_path: Path) -> None:
     world = read_outcomes(write(tmp_path, GOOD + "c,big,1,0.2\n"))
     assert (world.tasks, world.left_out) == (("a", "b"), 1)
@@ -53,6 +68,10 @@ def test_tasks_that_a_model_lacks_are_left_out_and_counted(tmp_path: Path) -> No
         (GOOD + "c,big,1,-1\n", "outcomes.csv:6: cost_usd"),
         (GOOD + "a,big,1,1\n", "two outcomes of 'big'"),
         (GOOD + ",big,1,1\n", "must not be empty"),
+        (GOOD + "c,big,0.8,1\n", "outcomes.csv:6: passed is '0.8'; say 1 or 0"),
+        (GOOD + "c,big,maybe,1\n", "passed is 'maybe'"),
+        (GOOD + "c,big,1,inf\n", "outcomes.csv:6: cost_usd"),
+        (GOOD + f"{'c' * 200_000},big,1,1\n", "no CSV: field larger"),
         ("task,model,passed,cost_usd\na,x,1,1\nb,y,1,1\n", "no task has an outcome of each"),
         ("task,model,passed,cost_usd\n", "no task has an outcome"),
         ("", "no header"),
@@ -69,6 +88,11 @@ def test_a_missing_file_and_a_broken_one_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.gz").write_bytes(gzip.compress(GOOD.encode())[:-9])
     with pytest.raises(UsageError, match="cannot be read"):
         read_outcomes(tmp_path / "cut.gz")
+    damaged = bytearray(gzip.compress(GOOD.encode() * 9))
+    damaged[12] ^= 0xFF
+    (tmp_path / "bad.gz").write_bytes(damaged)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_outcomes(tmp_path / "bad.gz")
     with pytest.raises(UsageError, match=r"unknown column 'pased'.*passed"):
         read_outcomes(write(tmp_path, GOOD), {"pased": "x"})
 

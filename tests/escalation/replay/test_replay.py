@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -11,7 +12,7 @@ from rung.escalation.learning.index import Gate, Stakes
 from rung.escalation.replay.ladders import MAX_RUNGS, fixed_orders
 from rung.escalation.replay.plot import svg
 from rung.escalation.replay.replay import Question, Replay, replay
-from rung.escalation.replay.scores import PolicyResult
+from rung.escalation.replay.scores import MOST_DRAWN, PolicyResult, Resampled
 from tests.escalation.replay.worlds import made_up
 
 PRICES = [0.0001, 0.0003, 0.001, 0.01]
@@ -106,6 +107,22 @@ def test_ladders_are_bounded_whatever_the_number_of_models() -> None:
 def test_a_training_part_must_leave_something_to_test_on(train: int) -> None:
     with pytest.raises(UsageError, match="between 1 and 19"):
         replay(made_up(SKILLS, PRICES, tasks=20), Question(train=train))
+
+
+def test_one_task_is_refused_as_there_is_none_left_to_test_on() -> None:
+    with pytest.raises(UsageError, match="one task is not enough"):
+        replay(made_up(SKILLS, PRICES, tasks=1), Question())
+
+
+def test_intervals_of_many_tasks_are_as_wide_as_those_of_each_single_one() -> None:
+    chance = random.Random(3)
+    solved = [float(chance.random() < 0.3) for _ in range(4 * MOST_DRAWN + 7)]
+    none, all_ = [0.0] * len(solved), [1.0] * len(solved)
+    low, high = Resampled(len(solved), 1).intervals(solved, none, none, all_)["solved"]
+    mean = sum(solved) / len(solved)
+    width = 2 * 1.96 * (mean * (1 - mean) / len(solved)) ** 0.5
+    assert low < mean < high
+    assert high - low == pytest.approx(width, rel=0.35)
 
 
 def test_one_model_and_few_tasks_are_enough() -> None:

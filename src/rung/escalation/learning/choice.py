@@ -10,6 +10,10 @@ from rung.escalation.learning.index import Prospect, Stakes, best_plan
 from rung.escalation.learning.posterior import Beliefs, State
 from rung.escalation.policy import Limits, Next, Stop, Tried
 
+# Draws are narrower than what is believed: where models are many and tasks few, wide ones never
+# come to an end of trying.
+CONFIDENCE = 2.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rung:
@@ -73,7 +77,7 @@ class Ladder:
         state, drawn = self.state(step, tried), None
         if self.seed is not None and not tried:
             chance = random.Random(f"{self.seed}/{state.model}")  # noqa: S311 (not a secret)
-            drawn = self.beliefs.acceptance(state).draw(chance)
+            drawn = self.beliefs.acceptance(state).draw(chance, CONFIDENCE)
         return Prospect(
             right=self.beliefs.right(state, drawn),
             cost_usd=self.beliefs.cost_usd(state, self.rungs[step.rung].guess_usd),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from rung.config.settings import LearningSettings
 from rung.escalation.learning.index import Gate, Stakes
+from rung.escalation.learning.population import places_of
 from rung.escalation.learning.posterior import Beliefs, Observation, State
 from rung.escalation.learning.rates import (
     ErrorRates,
@@ -140,9 +141,16 @@ def gates_of(
     )
 
 
-def beliefs_of(history: History, gates: Gates, settings: LearningSettings) -> Beliefs:
+def beliefs_of(
+    history: History, gates: Gates, settings: LearningSettings, chain: Sequence[str]
+) -> Beliefs:
     """What follows from all decided attempts, the later ones weighing more."""
-    beliefs = Beliefs(gate_of=gates.of, prior_tasks=settings.prior_tasks, forget=settings.forget)
+    beliefs = Beliefs(
+        gate_of=gates.of,
+        places=places_of(chain),
+        prior_tasks=settings.prior_tasks,
+        forget=settings.forget,
+    )
     for row in history.attempts:
         if is_decided(row):
             beliefs.observe(_observation(row, settings))

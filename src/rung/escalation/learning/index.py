@@ -49,7 +49,13 @@ class Gate:
 
         Rogan and Gladen 1978, https://doi.org/10.1093/oxfordjournals.aje.a112510. Needs power.
         """
-        return min(1.0, max(0.0, (accepted - self.false_accept) / self.power))
+        return min(1.0, max(0.0, self.right_count(accepted, 1.0)))
+
+    def right_count(self, accepted: float, tries: float) -> float:
+        """How many of the tries were right. Below 0 or above `tries` where chance has it so: cut
+        off, sums of small counts would lean to the middle.
+        """
+        return (accepted - self.false_accept * tries) / self.power
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from rung.errors import LedgerError
 from rung.escalation.learning.changes import with_changes
 from rung.escalation.learning.choice import Ladder, Rung
 from rung.escalation.learning.history import History, beliefs_of, gates_of, is_decided, stakes_of
-from rung.escalation.learning.posterior import Beliefs
+from rung.escalation.learning.rates import spend_quantile
 from rung.escalation.plan import Plan
 from rung.escalation.policy import Order, next_step
 from rung.escalation.task import TaskType
@@ -57,6 +57,19 @@ class Orders:
             is_reviewed=plan.row.always_review,
         ).order
 
+    async def usual_usd(self, task_type: TaskType) -> float | None:
+        """What 95 % of tasks of the type cost at most; `None` where nobody knows.
+
+        It informs and does not limit: a limit would stop one task in twenty, and by what it stops
+        lower itself each time.
+        """
+        if self._settings.learning.mode == "off":
+            return None
+        try:
+            return spend_quantile((await self.history()).spent_usd(task_type))
+        except LedgerError:
+            return None  # as above
+
     async def history(self) -> History:
         """Everything that counts. Raises LedgerError."""
         lessons = await self._ledger.lessons(MOST_ATTEMPTS)
@@ -83,22 +96,16 @@ def ladder_of(
     learning = settings.learning
     may_explore = learning.explore and task_type != "critical" and task_id is not None
     tokens = history.usual_tokens(task_type)
+    # A type that has no outcomes yet is gated by its checks.
+    gates = gates_of(history, history.judged(), {task_type: checks})
     return Ladder(
         task_type=task_type,
         rungs=[Rung(model=model.name, guess_usd=guess_usd(model, tokens)) for model in chain],
-        beliefs=believed(history, settings, task_type, checks),
+        beliefs=beliefs_of(history, gates, learning, [model.name for model in chain]),
         stakes=stakes_of(learning),
         seed=task_id if may_explore else None,
         may_stop=not is_reviewed,
     )
-
-
-def believed(
-    history: History, settings: Settings, task_type: str, checks: Sequence[str]
-) -> Beliefs:
-    """What is believed of all models; a type that has no outcomes yet is gated by its checks."""
-    gates = gates_of(history, history.judged(), {task_type: checks})
-    return beliefs_of(history, gates, settings.learning)
 
 
 def guess_usd(model: RoutedModel, tokens: tuple[float, float]) -> float:

@@ -3,23 +3,19 @@
 A state is (task type, model, other models that failed so far, number of this try on the rung).
 Its chance of being *accepted* is a Beta distribution; the chance of being *right* is backed out
 with the error rates of the checks. Where a state has few outcomes, what is known nearby stands in:
-the same model after more or fewer failures, and on other task types.
+the same model after more or fewer failures, on other task types, and what its like did.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rung.escalation.learning.index import Gate
+from rung.escalation.learning.population import Count, Population, population_of
 
-# All models of a chain start alike: then the index orders them as the chain does, by cost.
-PRIOR_RIGHT = 0.5
-# Failures are correlated: what one model failed at is harder for the next. Measured on SWE-bench
-# Verified at 0.74, 0.49 and 0.34 for the same model after no, one and two failures of others.
-AFTER_A_FAILURE = 0.6
 # What a second try of the same model, with the error shown, is worth beside its first one: between
 # 0.04 (LiveCodeBench, low temperature) and 0.4 (EvalPlus, temperature 1).
 SECOND_TRY = 0.3
@@ -55,8 +51,9 @@ class Beta(NamedTuple):
     def mean(self) -> float:
         return self.accepted / (self.accepted + self.rejected)
 
-    def draw(self, chance: random.Random) -> float:
-        return chance.betavariate(self.accepted, self.rejected)
+    def draw(self, chance: random.Random, confidence: float = 1.0) -> float:
+        """A value that may be, as if each outcome had been seen `confidence` times."""
+        return chance.betavariate(confidence * self.accepted, confidence * self.rejected)
 
 
 @dataclass
@@ -87,17 +84,28 @@ GateOf = Callable[[str, str], Gate]  # of a task type and a model
 
 @dataclass
 class Beliefs:
-    """Outcomes so far, and what follows from them. `gate_of` gives the error rates of checks."""
+    """Outcomes so far, and what follows from them.
+
+    `gate_of` gives the error rates of checks, `places` the models' places in their chain.
+    """
 
     gate_of: GateOf
+    places: Mapping[str, float] = field(default_factory=dict[str, float])
     prior_tasks: float = 4.0
     forget: float = 0.995
     _of_model: dict[str, dict[State, Tally]] = field(default_factory=dict[str, dict[State, Tally]])
+    _population: Population | None = None
 
     def observe(self, seen: Observation) -> None:
         """Count one outcome."""
         tallies = self._of_model.setdefault(seen.state.model, {})
         tallies.setdefault(seen.state, Tally()).add(seen, self.forget)
+        self._population = None
+
+    def count(self, state: State, tally: Tally) -> None:
+        """Take all outcomes of a state as they were counted elsewhere."""
+        self._of_model.setdefault(state.model, {})[state] = tally
+        self._population = None
 
     def tally(self, state: State) -> Tally:
         """What was counted of this very state."""
@@ -141,20 +149,33 @@ class Beliefs:
 
     def _prior_right(self, state: State) -> float:
         """The model's strength as all other states show it, less what the failures so far cost."""
+        population = self._all_models()
         own, elsewhere = [0.0, 0.0], [0.0, 0.0]
         for other, tally in self._of_model.get(state.model, {}).items():
             gate = self.gate_of(other.task_type, other.model)
             if other == state or gate.power < LEAST_POWER:
                 continue
             into = own if other.task_type == state.task_type else elsewhere
-            into[0] += gate.right(tally.accepted / tally.weight) * tally.weight
-            into[1] += _hardness(other) * tally.weight
+            into[0] += gate.right_count(tally.accepted, tally.weight)
+            into[1] += _share_left(population, other) * tally.weight
         n0 = self.prior_tasks
-        strength = (n0 * PRIOR_RIGHT + elsewhere[0]) / (n0 + elsewhere[1])
+        strength = (n0 * population.right(state.model) + elsewhere[0]) / (n0 + elsewhere[1])
         strength = (n0 * strength + own[0]) / (n0 + own[1])
-        return _hardness(state) * min(1.0, strength)
+        return _share_left(population, state) * min(1.0, max(0.0, strength))
+
+    def _all_models(self) -> Population:
+        if self._population is None:
+            counts: list[Count] = []
+            for model, tallies in self._of_model.items():
+                for state, tally in tallies.items():
+                    gate = self.gate_of(state.task_type, model)
+                    if state.nth_try == 1 and gate.power >= LEAST_POWER:
+                        right = gate.right_count(tally.accepted, tally.weight)
+                        counts.append(Count(model, state.failed, right, tally.weight))
+            self._population = population_of(counts, self.places, self.prior_tasks)
+        return self._population
 
 
-def _hardness(state: State) -> float:
+def _share_left(population: Population, state: State) -> float:
     """How much of a model's success is left in a state."""
-    return AFTER_A_FAILURE**state.failed * SECOND_TRY ** (state.nth_try - 1)
+    return population.left_after(state.failed) * SECOND_TRY ** (state.nth_try - 1)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from rung.escalation.learning.choice import Ladder, Rung
 from rung.escalation.learning.index import Gate, Prospect, Stakes, best_plan
-from rung.escalation.learning.posterior import Beliefs, Observation, State
+from rung.escalation.learning.population import places_of
+from rung.escalation.learning.posterior import Beliefs, Observation, State, Tally
 from rung.escalation.policy import Limits, Next, Tried
 from rung.escalation.replay.ladders import MAX_RUNGS, Order, climb, unchecked
 from rung.escalation.replay.outcomes import World
@@ -34,6 +35,13 @@ class Trainer:
     _known: dict[Order, list[tuple[int, Prospect]]] = field(
         default_factory=dict[Order, list[tuple[int, Prospect]]]
     )
+    _mean_usd: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._mean_usd = [
+            sum(costs[task] for task in self.tasks) / max(1, len(self.tasks))
+            for costs in self.world.cost_usd
+        ]
 
     def ladder(self, stakes: Stakes) -> Order:
         """The order that is worth most by these stakes; at least one rung."""
@@ -49,23 +57,36 @@ class Trainer:
 
     def _prospects(self, order: Order) -> list[tuple[int, Prospect]]:
         if order not in self._known:
+            beliefs = Beliefs(gate_of=lambda _type, _model: self.gate, forget=1.0)
+            models = [model for model in range(len(self.world.models)) if model not in order]
+            # What a model did with all tasks stands in where few are left.
+            for failed, tasks in {0: self.tasks, len(order): self._left(order)}.items():
+                for model in models:
+                    beliefs.count(State("", str(model), failed), self._tally(model, tasks))
             self._known[order] = [
-                (model, self._prospect(model, order))
-                for model in range(len(self.world.models))
-                if model not in order
+                (model, self._prospect(beliefs, model, len(order))) for model in models
             ]
         return self._known[order]
 
-    def _prospect(self, model: int, order: Order) -> Prospect:
-        world, costs = self.world, self.world.cost_usd[model]
-        left = [t for t in self.tasks if not any(world.is_accepted[m][t] for m in order)]
-        beliefs = Beliefs(gate_of=lambda _type, _model: self.gate, forget=1.0)
-        for tasks, failed in ((self.tasks, 0), (left, len(order))):
-            if failed or not order:
-                for task in tasks:
-                    beliefs.observe(_seen(world, model, task, "", failed))
-        mean_usd = sum(costs[task] for task in self.tasks) / max(1, len(self.tasks))
-        state = State("", str(model), failed=len(order))
+    def _left(self, order: Order) -> Sequence[int]:
+        """The tasks at which all these models failed."""
+        refused = [self.world.is_accepted[model] for model in order]
+        return [task for task in self.tasks if not any(of_model[task] for of_model in refused)]
+
+    def _tally(self, model: int, tasks: Sequence[int]) -> Tally:
+        accepted, costs = self.world.is_accepted[model], self.world.cost_usd[model]
+        passed = sum(accepted[task] for task in tasks)
+        return Tally(
+            accepted=passed,
+            rejected=len(tasks) - passed,
+            cost_usd=sum(costs[task] for task in tasks),
+            costs=len(tasks),
+            tries=len(tasks),
+        )
+
+    def _prospect(self, beliefs: Beliefs, model: int, failed: int) -> Prospect:
+        state = State("", str(model), failed)
+        mean_usd = self._mean_usd[model]
         return Prospect(
             right=beliefs.right(state), cost_usd=beliefs.cost_usd(state, mean_usd), gate=self.gate
         )
@@ -111,8 +132,8 @@ def _as_good_as(world: World, tasks: Sequence[int], gate: Gate, biggest: int) ->
     alone = [unchecked(world, biggest, task).is_solved for task in tasks]
     costs = [cost for of_model in world.cost_usd for cost in of_model if cost > 0]
     found: list[tuple[int, float, Order]] = []
-    for value in _values(min(costs, default=1e-6), max(costs, default=1.0)):
-        order = trainer.ladder(Stakes(value_usd=value))
+    values = _values(min(costs, default=1e-6), max(costs, default=1.0))
+    for order in dict.fromkeys(trainer.ladder(Stakes(value_usd=value)) for value in values):
         ends = [climb(world, order, task) for task in tasks]
         found.append((sum(end.is_solved for end in ends), sum(end.cost_usd for end in ends), order))
     enough = [item for item in found if item[0] >= sum(alone)]
@@ -138,7 +159,8 @@ class Learner:
         self._world = world
         self._stakes = stakes
         self._seed = seed
-        self._beliefs = Beliefs(gate_of=lambda _type, _model: gate)
+        places = places_of(str(model) for model in range(len(world.models)))
+        self._beliefs = Beliefs(gate_of=lambda _type, _model: gate, places=places)
         self._limits = Limits(rungs=len(world.models), attempts_per_rung=1, max_attempts=rungs)
         # A price list says what a call costs before the first one.
         self._rungs = [

@@ -7,6 +7,8 @@ import gzip
 import io
 import math
 import random
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +21,16 @@ T = TypeVar("T")
 
 NEEDED = ("task", "model", "passed", "cost_usd")
 OPTIONAL = ("task_type", "accepted")
-YES = frozenset({"1", "1.0", "true", "yes", "ok", "pass", "passed", "right"})
+YES = frozenset(
+    {"1", "1.0", "true", "t", "yes", "y", "ok", "pass", "passed", "right", "correct", "solved"}
+    | {"success", "resolved"}
+)
+NO = frozenset(
+    {"0", "0.0", "false", "f", "no", "n", "wrong", "incorrect", "unsolved", "unresolved"}
+)
+# A verdict may say how it failed: `fail: AssertionError`, `timeout`.
+FAILED = ("fail", "error", "timeout", "exception", "crash", "reject")
+NOT_KNOWN = frozenset({"", "nan", "none", "null", "na", "n/a"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,20 +77,14 @@ class World:
 def read_outcomes(path: Path, columns: Mapping[str, str] | None = None) -> World:
     """A CSV file, gzipped or not. `columns` says what the file calls a column of ours.
 
-    Rows without a `passed` are left out, and so are tasks that not every model was tried on.
-    Raises UsageError naming the line and what is wrong with it.
+    Rows without a verdict or a cost (empty, `nan`, `null`) are left out, and so are tasks that not
+    every model was tried on. Raises UsageError naming the line and what is wrong with it.
     """
     names = {name: name for name in (*NEEDED, *OPTIONAL)} | dict(columns or {})
     for name in columns or {}:
         if name not in (*NEEDED, *OPTIONAL):
             raise UsageError(f"unknown column {name!r}; {nearest(name, (*NEEDED, *OPTIONAL))}")
-    try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode()
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
+    text = _text(path)
     reader = csv.DictReader(io.StringIO(text))
     header = reader.fieldnames or []
     missing = [names[name] for name in NEEDED if names[name] not in header]
@@ -90,19 +95,38 @@ def read_outcomes(path: Path, columns: Mapping[str, str] | None = None) -> World
             "Say which is which with --columns, as in --columns passed=solved"
         )
     found = (_row(line, names, f"{path}:{reader.line_num}") for line in reader)
-    return world_of([row for row in found if row is not None], str(path))
+    try:
+        rows = [row for row in found if row is not None]
+    except csv.Error as error:
+        raise UsageError(f"{path}:{reader.line_num}: this is no CSV: {error}") from None
+    return world_of(rows, str(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+        return content.decode("utf-8-sig")  # spreadsheets put a mark before the first column
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist") from None
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
 
 
 def _row(line: Mapping[str, str | None], names: Mapping[str, str], where: str) -> Row | None:
     def get(name: str) -> str:
         return (line.get(names[name]) or "").strip()
 
-    if not get("passed"):
+    is_right, accepted = (
+        _verdict(get(name), f"{where}: {names[name]}") for name in ("passed", "accepted")
+    )
+    if is_right is None or get("cost_usd").lower() in NOT_KNOWN:
         return None
     try:
         cost_usd = float(get("cost_usd"))
     except ValueError:
-        cost_usd = math.nan
+        cost_usd = -1.0
     if not 0 <= cost_usd < math.inf:
         raise UsageError(f"{where}: {names['cost_usd']} must be a number of USD, 0 or more")
     if not get("task") or not get("model"):
@@ -110,11 +134,21 @@ def _row(line: Mapping[str, str | None], names: Mapping[str, str], where: str) -
     return Row(
         task=get("task"),
         model=get("model"),
-        is_right=get("passed").lower() in YES,
+        is_right=is_right,
         cost_usd=cost_usd,
-        accepted=get("accepted").lower() in YES if get("accepted") else None,
+        accepted=accepted,
         task_type=get("task_type") or "all",
     )
+
+
+def _verdict(given: str, where: str) -> bool | None:
+    """`None` where there is none. A word that is neither yes nor no would be a guess."""
+    said = given.lower()
+    if said in NOT_KNOWN:
+        return None
+    if said in YES or said in NO or said.startswith(FAILED):
+        return said in YES
+    raise UsageError(f"{where} is {given!r}; say 1 or 0, true or false, pass or fail")
 
 
 def world_of(rows: Iterable[Row], where: str) -> World:
@@ -127,9 +161,11 @@ def world_of(rows: Iterable[Row], where: str) -> World:
     names = {model for by_model in of.values() for model in by_model}
     whole = [task for task, by_model in of.items() if len(by_model) == len(names)]
     if not whole:
+        counts = Counter(model for by_model in of.values() for model in by_model)
+        fewest = f"; {min(counts, key=counts.__getitem__)!r} has the fewest" if counts else ""
         raise UsageError(
             f"{where}: no task has an outcome of each of the {len(names)} models, so nothing can "
-            "be compared"
+            f"be compared{fewest}"
         )
     models = sorted(names, key=lambda name: sum(of[task][name].cost_usd for task in whole))
     table = [[of[task][name] for task in whole] for name in models]

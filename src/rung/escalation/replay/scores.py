@@ -13,6 +13,7 @@ import msgspec
 from rung.escalation.learning.index import Stakes
 
 RESAMPLES = 200
+MOST_DRAWN = 500
 COVERED = 0.95
 
 Metric = Literal["solved", "cost_usd", "wrong_accepted", "review"]
@@ -65,24 +66,35 @@ class Scores:
 
 
 class Resampled:
-    """The same resamples of tasks for every policy, so that their intervals compare."""
+    """The same resamples of tasks for every policy, so that their intervals compare.
+
+    Above MOST_DRAWN tasks groups of them are drawn, each task in one group by chance: their sums
+    vary as those of single tasks do.
+    """
 
     def __init__(self, tasks: int, seed: int) -> None:
         chance = random.Random(seed)  # noqa: S311 (not a secret)
+        order = list(range(tasks))
+        if tasks > MOST_DRAWN:
+            chance.shuffle(order)
+        size = min(tasks, MOST_DRAWN)
+        self._groups = [order[at::size] for at in range(size)] if tasks > size else None
         # Twice the first task where there is one only: itemgetter of one item gives no tuple.
         self._draws = [
-            itemgetter(*chance.choices(range(tasks), k=max(2, tasks))) for _ in range(RESAMPLES)
+            itemgetter(*chance.choices(range(size), k=max(2, size))) for _ in range(RESAMPLES)
         ]
 
     def intervals(
         self, solved: Means, wrong: Means, cost_usd: Means, played: Means
     ) -> dict[Metric, Interval]:
         """Percentile intervals of the means over the tasks that were played at all."""
-        sizes = [sum(draw(played)) or 1.0 for draw in self._draws]
-        shares = [
-            [sum(draw(values)) / size for draw, size in zip(self._draws, sizes, strict=True)]
-            for values in (solved, wrong, cost_usd)
-        ]
+        counted = self._sums(played)
+        sizes = [sum(draw(counted)) or 1.0 for draw in self._draws]
+        shares: list[list[float]] = []
+        for values in (solved, wrong, cost_usd):
+            sums = self._sums(values)
+            totals = (sum(draw(sums)) for draw in self._draws)
+            shares.append([total / size for total, size in zip(totals, sizes, strict=True)])
         reviews = [max(0.0, 1.0 - s - w) for s, w in zip(*shares[:2], strict=True)]
         return {
             "solved": _middle(shares[0]),
@@ -90,6 +102,11 @@ class Resampled:
             "wrong_accepted": _middle(shares[1]),
             "review": _middle(reviews),
         }
+
+    def _sums(self, values: Means) -> Means:
+        if self._groups is None:
+            return values
+        return [sum(map(values.__getitem__, group)) for group in self._groups]
 
 
 Means = Sequence[float]

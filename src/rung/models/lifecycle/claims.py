@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from rung.chat import LoadedModel, LoadOptions
+from rung.ledger.owner import is_running, started_ticks
 from rung.models.lifecycle.state import Key
 from rung.models.lock import FileLock
 
@@ -37,7 +38,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_living(self) -> bool:
         """Whether the process that claims the model lives."""
-        return _is_running(self.pid) and _started(self.pid) == self.started
+        return is_running(self.pid) and started_ticks(self.pid) == self.started
 
     def is_of(self, key: Key, model: LoadedModel) -> bool:
         """Whether it is about what the engine lists as `model`."""
@@ -56,7 +57,7 @@ class Claims:
         self._dropped: set[Key] = set()
         self._has_news = False
         self._others: dict[Key, Claim] = {}
-        self._pid, self._started = os.getpid(), _started(os.getpid())
+        self._pid, self._started = os.getpid(), started_ticks(os.getpid())
 
     def take(self, key: Key, options: LoadOptions, told: str = "") -> None:
         """This process loads the model, or uses what a dead one left."""
@@ -165,25 +166,3 @@ def _read(path: Path | None) -> dict[Key, Claim]:
         return {}
     pairs = ((name.partition("/"), claim) for name, claim in stored.items())
     return {Key(engine, model): claim for (engine, _, model), claim in pairs}
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError, ValueError):
-        return False
-    except PermissionError:
-        return True  # it is another user's
-    return pid > 0
-
-
-def _started(pid: int) -> int | None:
-    """When the process began, in ticks since the system started; `None` where that is not told.
-
-    A process that has ended and was not yet waited for is told to have begun never: -1.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return -1 if fields[0] in "ZX" else int(fields[19])

@@ -28,8 +28,11 @@ def upgrade() -> None:
         Column("result", Text),
         Column("failed_rungs", BigInteger),
         Column("try_on_rung", BigInteger),
+        Column("app", Text),
     ):
         add("attempt", column)
+    index("attempt", "created_at")
+    add("task_log", Column("app", Text))
     add("review_item", Column("kind", Text, nullable=False, server_default="work"))
     add("review_item", Column("edited", JSON_TYPE))
     create_learning()
@@ -51,6 +54,7 @@ def create_learning() -> None:
         Column("verdict", Text, nullable=False),
         Column("weight", Double, nullable=False),
         Column("note", Text, nullable=False),
+        Column("review_id", BigInteger),
         Column("at", TIME, nullable=False),
     )
     index("label", "task_id")

@@ -14,10 +14,10 @@ import pytest
 from rung.chat import ChatRequest, Message, Tool, ToolCall, Usage
 from rung.config.settings import BudgetSettings, EscalationSettings, LedgerSettings, Settings
 from rung.errors import EngineError
-from rung.escalation.bill import NANO, bill_of, worst_case
-from rung.escalation.cost import Approve, CostGuard, PaidRung
 from rung.escalation.events import Event, Warned
-from rung.escalation.purse import Purse
+from rung.escalation.money.bill import NANO, bill_of, worst_case
+from rung.escalation.money.cost import Approve, CostGuard, PaidRung
+from rung.escalation.money.purse import Purse
 from rung.ledger import Ledger
 from rung.models.prices import LongPrompt, Price, Rates
 from rung.routing.calls import Label

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rung.config.settings import BudgetSettings, LimitSettings
-from rung.escalation.scopes import period_name, resets_at, scopes_of
+from rung.escalation.money.scopes import period_name, resets_at, scopes_of
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 
 from rung.config.settings import Settings
-from rung.escalation.bill import NANO
-from rung.escalation.scopes import PERIODS, Period, Scope, part_scopes, period_name, resets_at
+from rung.escalation.money.bill import NANO
+from rung.escalation.money.scopes import PERIODS, Period, Scope, part_scopes, period_name, resets_at
 from rung.ledger.ledger import Ledger
 from rung.ledger.rows import BudgetRow
 

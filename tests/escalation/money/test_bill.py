@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.chat import ChatRequest, Message, Usage
-from rung.escalation.bill import MOST_USD, bill_of, in_usd, nano_usd, worst_case
+from rung.escalation.money.bill import MOST_USD, bill_of, in_usd, nano_usd, worst_case
 from tests.routed import model
 
 REQUEST = ChatRequest(model="m", messages=(Message(role="user", content="p"),), max_tokens=100)

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from rung.chat import ChatRequest, Usage
 from rung.config.settings import EscalationSettings, PaidPolicy
 from rung.errors import EngineError
-from rung.escalation.bill import (
+from rung.escalation.events import OnEvent, Warned
+from rung.escalation.money.bill import (
     NANO,
     NOTHING,
     Bill,
@@ -19,8 +20,7 @@ from rung.escalation.bill import (
     nano_usd,
     worst_case,
 )
-from rung.escalation.events import OnEvent, Warned
-from rung.escalation.purse import Held, Purse, unknown_price
+from rung.escalation.money.purse import Held, Purse, unknown_price
 from rung.routing.calls import Label
 from rung.routing.models import RoutedModel
 
@@ -41,6 +41,8 @@ class PaidRung:
 
 # Yes, no, or `None` where there is nobody to ask.
 Approve = Callable[[PaidRung], Awaitable[bool | None]]
+# What 95 % of such tasks cost at most; `None` where nobody knows.
+Usual = Callable[[], Awaitable[float | None]]
 
 
 class CallHold:
@@ -97,6 +99,7 @@ class CostGuard:
         *,
         approve: Approve | None = None,
         on_event: OnEvent = lambda _: None,
+        usual_usd: Usual | None = None,
     ) -> None:
         self._task_id = task_id
         self._task_type = task_type
@@ -105,6 +108,7 @@ class CostGuard:
         self._purse = purse
         self._approve = approve
         self._on_event = on_event
+        self._usual_usd = usual_usd
         self._answers: dict[str, bool | None] = {}
         self._warned: set[str] = set()
         self._asking = asyncio.Lock()
@@ -118,6 +122,11 @@ class CostGuard:
     def spent_usd(self) -> float:
         return self._spent / NANO
 
+    @property
+    def left_usd(self) -> float:
+        """What further calls may cost."""
+        return max(0, self._left()) / NANO
+
     async def admit(self, model: RoutedModel, request: ChatRequest, label: Label) -> CallHold:
         """Raise EngineError of kind `over_budget` where this call may not be made.
 
@@ -126,12 +135,11 @@ class CostGuard:
         once for each model.
         """
         worst = worst_case(model, request)
-        refusal = self._tight(model, worst)
-        if refusal is None and not model.is_free:
+        self._check_room(model, worst)
+        if not model.is_free:
+            await self._check_leave(model, worst)
             # Others may have spent while the user thought about it.
-            refusal = await self._no_leave(model, worst) or self._tight(model, worst)
-        if refusal is not None:
-            raise EngineError("over_budget", refusal, engine=model.engine.name, model=model.info.id)
+            self._check_room(model, worst)
         self._move(worst, 1)
         try:
             held = await self._purse.admit(
@@ -174,6 +182,12 @@ class CostGuard:
         self._tokens += bill.tokens
         self._unknown_costs += not bill.is_known
 
+    def _check_room(self, model: RoutedModel, worst: WorstCase) -> None:
+        why = self._tight(model, worst)
+        if why is not None:
+            self._purse.audit("budget_stop", self._task_id, {"model": model.name, "reason": why})
+            raise _refused(model, why)
+
     def _tight(self, model: RoutedModel, worst: WorstCase) -> str | None:
         """Why the call does not fit what is left, if it does not."""
         limit = self._settings.task_tokens
@@ -188,15 +202,15 @@ class CostGuard:
         if worst.nano_usd > (left := self._left()):
             return (
                 f"{model.name} may cost up to {in_usd(worst.nano_usd)} and {in_usd(max(0, left))} "
-                f"of the budget of ${self._budget / NANO:.2f} is left; raise it with --budget"
+                f"of the budget of {in_usd(self._budget)} is left; raise it with --budget"
             )
         return None
 
     def _left(self) -> int:
         return self._budget - self._spent - self._in_flight
 
-    async def _no_leave(self, model: RoutedModel, worst: WorstCase) -> str | None:
-        """Why the user does not want this paid model asked, if so."""
+    async def _check_leave(self, model: RoutedModel, worst: WorstCase) -> None:
+        """Raise EngineError where the user does not want this paid model asked."""
         question = PaidRung(
             task_id=self._task_id,
             model=model.name,
@@ -206,14 +220,14 @@ class CostGuard:
         )
         policy: PaidPolicy = self._settings.paid_tiers.get(model.tier, self._settings.paid)
         if policy == "deny":
-            return f"{model.name} is paid, and the settings deny paid models of its tier"
-        self._warn(question)
+            self._decided(question, "paid_refused", by="settings")
+            raise _refused(model, f"{model.name} is paid, and the settings deny it")
+        await self._warn(question)
         agreed = policy == "allow" or await self._answer(question)
-        if agreed:
-            return None
         if agreed is None:
-            return f"{model.name} is paid and was not agreed to; pass --yes to allow paid models"
-        return f"{model.name} is paid and was refused"
+            raise _refused(model, f"{model.name} is paid and nobody agreed; pass --yes to do so")
+        if not agreed:
+            raise _refused(model, f"{model.name} is paid and was refused")
 
     async def _answer(self, question: PaidRung) -> bool | None:
         """What the user says of this model, who is asked once; `None` where nobody is there."""
@@ -223,19 +237,20 @@ class CostGuard:
             agreed = await self._approve(question) if self._approve is not None else None
             self._answers[question.model] = agreed
             self.unasked += [question] if agreed is None else []
-            self._purse.audit(
-                "paid_approved" if agreed else "paid_refused",
-                self._task_id,
-                {**asdict(question), "was_asked": agreed is not None},
-            )
+            kind = "paid_approved" if agreed else "paid_refused"
+            self._decided(question, kind, by="nobody" if agreed is None else "user")
             return agreed
 
-    def _warn(self, question: PaidRung) -> None:
+    def _decided(self, question: PaidRung, kind: str, *, by: str) -> None:
+        self._purse.audit(kind, self._task_id, {**asdict(question), "by": by})
+
+    async def _warn(self, question: PaidRung) -> None:
         """Say before the first call of a paid model, and before each dear one, what may come."""
         is_dear = question.worst_case_usd > self._settings.warn_usd
         if question.model in self._warned and not is_dear:
             return
         self._warned.add(question.model)
+        usual_usd = await self._usual_usd() if self._usual_usd is not None else None
         limit = f", and this call may cost more than ${self._settings.warn_usd:g}" * is_dear
         self._on_event(
             Warned(
@@ -243,5 +258,10 @@ class CostGuard:
                 tier=question.tier,
                 worst_case_usd=question.worst_case_usd,
                 reason=f"it is paid{limit}",
+                usual_usd=usual_usd,
             )
         )
+
+
+def _refused(model: RoutedModel, why: str) -> EngineError:
+    return EngineError("over_budget", why, engine=model.engine.name, model=model.info.id)

@@ -22,8 +22,8 @@ from rung.config.settings import (
     Settings,
 )
 from rung.errors import ConfigError, EngineError
-from rung.escalation.bill import NANO, Bill, worst_case
-from rung.escalation.purse import Purse
+from rung.escalation.money.bill import NANO, Bill, worst_case
+from rung.escalation.money.purse import Purse
 from rung.escalation.task import Outcome, Task
 from rung.ledger import Ledger
 from tests.command import rung, start

@@ -15,9 +15,9 @@ from rung.chat import ChatRequest
 from rung.config.schema import nearest
 from rung.config.settings import Settings
 from rung.errors import ConfigError, EngineError, LedgerError
-from rung.escalation.bill import NANO, NOTHING, Bill, WorstCase, in_usd, worst_case
-from rung.escalation.scopes import PERIODS, Scope, period_name, resets_at, scopes_of
-from rung.escalation.tally import Tally
+from rung.escalation.money.bill import NANO, NOTHING, Bill, WorstCase, in_usd, worst_case
+from rung.escalation.money.scopes import PERIODS, Scope, period_name, resets_at, scopes_of
+from rung.escalation.money.tally import Tally
 from rung.escalation.task import TASK_TYPES
 from rung.ledger.ledger import Ledger
 from rung.ledger.owner import host_name
