@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ GOOD = "```python\ndef add(a, b):\n    return a + b\n```"
 WRONG = "```python\ndef add(a, b):\n    return a - b\n```"
 BROKEN = "```python\ndef add(a, b:\n```"
 TEST = "from sums import add\n\n\ndef test_adds():\n    assert add(2, 3) == 5\n"
+
+
+def judgement(quote: str, *, passed: bool, confidence: float = 0.9, criteria: int = 1) -> str:
+    """What a checker model answers, with the same finding for each criterion."""
+    finding = {"quote": quote, "reason": "so", "passed": passed, "confidence": confidence}
+    return json.dumps({f"criterion_{number}": finding for number in range(1, criteria + 1)})
 
 
 @dataclass

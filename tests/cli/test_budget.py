@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rung.config.settings import LedgerSettings
-from rung.escalation.scopes import period_name
+from rung.escalation.money.scopes import period_name
 from rung.ledger import Ledger
 from rung.ledger.rows import BudgetRow, now
 from tests.command import rung

@@ -495,6 +495,23 @@ async def test_an_answer_that_changes_nothing_is_not_verified_by_tests(tmp_path:
         assert "changes no file" in outcome.reason
 
 
+async def test_an_answer_that_leaves_failing_tests_as_they_are_fails_and_climbs(
+    tmp_path: Path,
+) -> None:
+    root = project(tmp_path)
+    (root / "sums.py").write_text("def add(a, b):\n    return a - b\n")
+    idle = '{"answer": "Done.", "edits": []}'
+    right = {"path": "sums.py", "find": "a - b", "replace": "a + b"}
+    edited = json.dumps({"answer": "Done.", "edits": [right]})
+    async with ladder(tmp_path, small=[idle], big=[edited], paid="allow") as it:
+        check = "cmd:python3 -c 'from sums import add; assert add(1, 2) == 3'"
+        task = add_task(root, out=[], files=["sums.py"], checks=[check])
+        outcome = await it.rung.execute(task)
+        assert outcome.status == "verified", outcome.reason
+        [first, *_] = outcome.attempts
+        assert "changes no file" in first.verdicts[-1].evidence
+
+
 async def test_one_check_cannot_prepare_the_next(tmp_path: Path) -> None:
     """Code that runs for the first check leaves nothing that the second one finds."""
     async with ladder(tmp_path) as it:

@@ -162,8 +162,11 @@ async def test_the_summary_counts_calls_errors_tokens_and_tasks(ledger: Ledger) 
     last = start + timedelta(seconds=1)
     failed = call(created_at=last, status="error", error_kind="timeout", total_ms=9e9)
     ledger.record(failed)
-    for outcome, saved in (("verified", 0.25), ("verified", 0.5), ("skipped", None)):
-        ledger.record(task(outcome=outcome, saved_usd=saved))
+    ledger.record(task(task_id="t1", outcome="needs_review"))  # and then it went on
+    for n, (outcome, saved) in enumerate(
+        (("verified", 0.25), ("verified", 0.5), ("skipped", None))
+    ):
+        ledger.record(task(task_id=f"t{n + 1}", outcome=outcome, saved_usd=saved))
     await ledger.add_review(review())
     summary = await ledger.summary(1)
     assert summary.models == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -123,9 +124,27 @@ async def test_the_checker_must_agree_and_be_sure(
 ) -> None:
     asked: list[str] = []
 
-    async def judge(criteria: str, candidate: Candidate) -> Judgement:
-        asked.append(f"{criteria}: {candidate.text}")
+    async def judge(criteria: Sequence[str], candidate: Candidate) -> Judgement:
+        asked.append(f"{'+'.join(criteria)}: {candidate.text}")
         return Judgement(passed=passed, confidence=confidence, evidence="because")
+
+    context = CheckContext(
+        base=project.base, scratch=project.scratch, sandbox=project.sandbox, judge=judge
+    )
+    candidate = Candidate(text="hello", files={})
+    [verdict] = await run_checks([parse_check("semantic:is polite; is short")], candidate, context)
+    assert verdict.result == result
+    assert "because" in verdict.evidence
+    assert 0 <= verdict.confidence <= 1
+    assert asked == ["is polite+is short: hello"]
+
+
+@pytest.mark.parametrize(("passed", "result"), [(True, "unavailable"), (False, "fail")])
+async def test_a_worker_that_judges_itself_can_only_find_fault(
+    project: Project, passed: bool, result: str
+) -> None:
+    async def judge(_criteria: Sequence[str], _candidate: Candidate) -> Judgement:
+        return Judgement(passed=passed, confidence=1.0, evidence="because", is_own_work=True)
 
     context = CheckContext(
         base=project.base, scratch=project.scratch, sandbox=project.sandbox, judge=judge
@@ -134,8 +153,6 @@ async def test_the_checker_must_agree_and_be_sure(
     [verdict] = await run_checks([parse_check("semantic:is polite")], candidate, context)
     assert verdict.result == result
     assert "because" in verdict.evidence
-    assert 0 <= verdict.confidence <= 1
-    assert asked == ["is polite: hello"]
 
 
 async def test_without_a_checker_nothing_is_agreed(project: Project) -> None:

@@ -20,6 +20,7 @@ from rung.validation import (
     parse_check,
     registry,
     run_checks,
+    running,
     validator,
 )
 from tests.validation.conftest import Project
@@ -171,7 +172,7 @@ async def test_a_crashed_validator_is_not_a_pass(trace: list[str], project: Proj
 async def test_a_hanging_validator_is_not_a_pass(
     trace: list[str], project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "_SLACK_S", 0.1)
+    monkeypatch.setattr(running, "_SLACK_S", 0.1)
     project.sandbox = SandboxSettings(timeout_s=0.1)
     [verdict] = await run_checks([Check(kind="hanging")], ANSWER, project.context)
     assert verdict.result == "error"

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
 from rung.config.settings import SandboxSettings
+from rung.validation import CheckContext
+from rung.validation.checks import suite
+from rung.validation.checks.pytest_run import Run
 from tests.validation.conftest import Project
 
 TESTS = """
@@ -107,92 +113,6 @@ async def test_tests_that_the_project_skips_may_be_skipped(adding: Project) -> N
     assert (verdict.result, verdict.evidence) == ("pass", "2 passed, 1 skipped")
 
 
-FORGERIES = {
-    "exits at import": "import os\nos._exit(0)\n",
-    "raises SystemExit": "import sys\nsys.exit(0)\n",
-    "ends when the tests are done": "import atexit, os\natexit.register(os._exit, 0)\n" + WRONG,
-    "exits in the function": "import os\ndef add(a, b):\n    os._exit(0)\n",
-    "skips in the function": "import pytest\ndef add(a, b):\n    pytest.skip('no')\n",
-    "skips everything at import": "import pytest\npytest.skip('no', allow_module_level=True)\n",
-    "xfails in the function": "import pytest\ndef add(a, b):\n    pytest.xfail('no')\n",
-    "xfails what it cannot do": """
-import pytest
-def add(a, b):
-    return 0 if a == 0 else pytest.xfail("no")
-""",
-    "skips what it cannot do": """
-import unittest
-def add(a, b):
-    if a: raise unittest.SkipTest("no")
-    return 0
-""",
-    "ends the session": "import pytest\ndef add(a, b):\n    pytest.exit('done', returncode=0)\n",
-    "turns every outcome into passed": """
-from _pytest.reports import TestReport
-make = TestReport.from_item_and_call.__func__
-def forge(cls, item, call):
-    report = make(cls, item, call)
-    report.outcome, report.longrepr = "passed", None
-    return report
-TestReport.from_item_and_call = classmethod(forge)
-def add(a, b): return None
-""",
-    "never calls the test": """
-import _pytest.python
-_pytest.python.pytest_pyfunc_call = lambda pyfuncitem: True
-_pytest.python.Function.runtest = lambda self: None
-import _pytest.unittest
-_pytest.unittest.TestCaseFunction.runtest = lambda self: None
-def add(a, b): return None
-""",
-    "drops the other tests": """
-import _pytest.main
-collect = _pytest.main.Session.perform_collect
-def forge(self, *args, **kwargs):
-    items = collect(self, *args, **kwargs)
-    self.items[:] = []
-    return self.items
-_pytest.main.Session.perform_collect = forge
-def add(a, b): return None
-""",
-    "writes a report of its own": """
-import os, sys
-path = next(word.split("=", 1)[1] for word in sys.argv if word.startswith("--junitxml="))
-with open(path, "w") as file:
-    file.write('<testsuites><testsuite><testcase classname="tests.test_add" name="test_adds"/>'
-               '<testcase classname="tests.test_add" name="test_adds_nothing"/>'
-               '</testsuite></testsuites>')
-os._exit(1)
-""",
-    "leaves a report that is a link": """
-import os, sys
-path = next(word.split("=", 1)[1] for word in sys.argv if word.startswith("--junitxml="))
-os.symlink("/etc/passwd", path)
-os._exit(1)
-""",
-    "catches the failures": """
-import builtins
-class Quiet(Exception): pass
-builtins.AssertionError = Quiet
-import sys
-sys.exit = lambda *args: None
-def add(a, b): return None
-""",
-    "rewrites the tests": """
-import pathlib
-for path in pathlib.Path(__file__).parent.glob("tests/test_*.py"):
-    path.write_text("def test_adds(): pass\\n")
-def add(a, b): return None
-""",
-}
-
-
-@pytest.mark.parametrize("code", FORGERIES.values(), ids=FORGERIES.keys())
-async def test_a_forged_pass_is_not_a_pass(adding: Project, code: str) -> None:
-    verdict = await adding.check("tests:tests/test_add.py", {"solution.py": code})
-    assert verdict.result == "fail", verdict.evidence
-
-
 async def test_a_test_that_was_not_skipped_before_may_not_be_skipped_now(project: Project) -> None:
     project.add("solution.py", "READY = True\n")
     project.add(
@@ -218,6 +138,85 @@ async def test_a_test_that_vanishes_is_a_failure(project: Project) -> None:
     verdict = await project.check("tests:tests", {"cases.py": "CASES = [1]\n"})
     assert verdict.result == "fail"
     assert "2 tests did not run" in verdict.evidence
+
+
+async def test_a_module_that_cannot_be_collected_yet_hides_nothing(project: Project) -> None:
+    """Of it the tests are known by name; of the others as the project collects them."""
+    project.add("cases.py", "CASES = [1, 2, 3]\n")
+    project.add("tests/test_add.py", TESTS)
+    project.add(
+        "tests/test_cases.py",
+        "import pytest, cases\n\n"
+        "@pytest.mark.parametrize('case', cases.CASES)\n"
+        "def test_case(case):\n    assert case > 0\n",
+    )
+    verdict = await project.check("tests:tests", {"solution.py": RIGHT, "cases.py": "CASES = [1]"})
+    assert verdict.result == "fail"
+    assert "2 tests did not run" in verdict.evidence
+    dropping = (
+        "def pytest_collection_modifyitems(items):\n"
+        "    items[:] = [item for item in items if item.name != 'test_adds']\n"
+    )
+    files = {"solution.py": RIGHT, "conftest.py": dropping, "cases.py": "CASES = [1, 2, 3]\n"}
+    verdict = await project.check("tests:tests", files)
+    assert verdict.result == "fail"
+    assert "1 tests did not run:\ntests.test_add::test_adds" in verdict.evidence
+
+
+async def test_what_the_tests_import_from_their_folder_is_the_projects(project: Project) -> None:
+    project.add("tests/helper.py", "def same(a, b):\n    assert a == b\n")
+    project.add(
+        "tests/test_a.py",
+        "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent))\n"
+        "from helper import same\nfrom solution import add\n\n"
+        "def test_adds():\n    same(add(1, 2), 3)\n",
+    )
+    files = {"solution.py": WRONG, "tests/helper.py": "def same(a, b):\n    pass\n"}
+    verdict = await project.check("tests:tests/test_a.py", files)
+    assert verdict.result == "fail"
+
+
+async def test_a_failure_that_does_not_come_again_is_an_accident(
+    adding: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine has a bad moment in the first two runs: the true one and the false one."""
+    adding.add("solution.py", WRONG)
+    adding.add("tests/test_add.py", TESTS.replace("def", "from pathlib import Path\n\ndef", 1))
+    shaky = "\ndef test_shakes():\n    assert not Path('bad_moment').exists()\n"
+    adding.add("tests/test_add.py", (adding.base / "tests/test_add.py").read_text() + shaky)
+    run, runs = suite.run_pytest, 0
+
+    async def run_in_bad_moments(context: CheckContext, folder: Path, nodes: Sequence[str]) -> Run:
+        nonlocal runs
+        runs += 1
+        if runs <= 2 or is_always_bad:
+            (folder / "bad_moment").touch()
+        return await run(context, folder, nodes)
+
+    monkeypatch.setattr(suite, "run_pytest", run_in_bad_moments)
+    is_always_bad = False
+    verdict = await adding.check("tests:tests", {"solution.py": RIGHT})
+    assert verdict.result == "pass"
+    assert verdict.evidence.startswith("3 passed, in the second run; the first had\n1 failed")
+    is_always_bad = True
+    verdict = await adding.check("tests:tests", {"solution.py": RIGHT})
+    assert verdict.result == "fail"
+    assert "test_shakes" in verdict.evidence
+
+
+async def test_a_state_that_false_tests_leave_behind_is_not_held_against_an_answer(
+    project: Project,
+) -> None:
+    """The second test depends on what the first does after its assertion."""
+    project.add(
+        "tests/test_state.py",
+        "from solution import add\n\nSEEN = []\n\n"
+        "def test_first():\n    assert add(1, 2) == 3\n    SEEN.append(1)\n\n"
+        "def is_first():\n    return not SEEN\n\n"
+        "def test_second():\n    assert not is_first()\n",
+    )
+    verdict = await project.check("tests:tests", {"solution.py": RIGHT})
+    assert verdict.result == "pass", verdict.evidence
 
 
 async def test_a_conftest_that_nobody_asked_for_is_not_used(adding: Project) -> None:

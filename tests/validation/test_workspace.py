@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from rung.errors import UsageError
 from rung.validation import UnsafePathError, Workspace, project_root
+from rung.validation import temporary as temporary_folders
 from tests.validation.conftest import write
 
 
@@ -29,7 +29,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     """Where workspaces are made; empty again after every test."""
     folder = tmp_path / "temporary"
     folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(temporary_folders, "_root", folder)
     yield folder
     assert list(folder.iterdir()) == []
 

@@ -213,7 +213,14 @@ class Attempter:
                 checker_confidence=self._settings.escalation.checker_confidence,
             )
 
-        return await check_candidate(self._workspace, plan.checks, candidate, context_in)
+        return await check_candidate(
+            self._workspace,
+            plan.checks,
+            candidate,
+            context_in,
+            # Whoever only asks something names no check.
+            wants_change=bool(plan.task.checks),
+        )
 
     def _judge(self, n: int, checker: RoutedModel | None, worker: RoutedModel):
         if checker is None:

@@ -9,9 +9,9 @@ from rung.validation.registry import (
     check_arguments,
     known_validators,
     parse_check,
-    run_checks,
     validator,
 )
+from rung.validation.running import run_checks
 from rung.validation.verdict import Candidate, Check, CheckContext, Judge, Judgement, Verdict
 from rung.validation.workspace import Workspace, project_root
 

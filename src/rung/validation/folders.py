@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import stat
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ def remove_tree_now(folder: Path) -> None:
     """
     if not folder.exists():
         return
+    unused = f".rung-{secrets.token_hex(8)}"  # a name that nothing in there can have taken
     pending = [folder]
     emptied: list[Path] = []
     while pending:
@@ -53,7 +55,7 @@ def remove_tree_now(folder: Path) -> None:
                 pending.append(path)
             else:
                 path.chmod(stat.S_IRWXU)  # to move a folder one must be able to write in it
-                pending.append(path.rename(folder / f".rung-{len(emptied)}-{len(pending)}"))
+                pending.append(path.rename(folder / f"{unused}-{len(emptied)}-{len(pending)}"))
         emptied.append(current)
     for path in reversed(emptied):
         path.rmdir()

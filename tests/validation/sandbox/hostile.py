@@ -168,8 +168,16 @@ def flood():
 
 
 def stop_parent():
-    os.kill(os.getppid(), signal.SIGSTOP)
+    with contextlib.suppress(OSError):
+        os.kill(os.getppid(), signal.SIGSTOP)
     time.sleep(60)
+
+
+def stop_parent_and_hoard():
+    for number in (signal.SIGSTOP, signal.SIGKILL, signal.SIGINT):
+        with contextlib.suppress(OSError):
+            os.kill(os.getppid(), number)
+    shared_memory()
 
 
 def forge_report():
@@ -194,7 +202,11 @@ def namespaces():
 def calls():
     """System calls that must not even be tried: 0 would be success."""
     libc = ctypes.CDLL(None, use_errno=True)
-    for name, number in (("ptrace", 101), ("bpf", 321), ("io_uring", 425), ("keyctl", 250)):
+    numbers = {
+        **{"ptrace": 101, "bpf": 321, "io_uring": 425, "keyctl": 250, "perf": 298},
+        **{"userfaultfd": 323, "syslog": 103, "fanotify": 300, "open_tree": 428, "modify_ldt": 154},
+    }
+    for name, number in numbers.items():
         ctypes.set_errno(0)
         libc.syscall(number, 0, 0, 0, 0, 0)
         print(name, ctypes.get_errno())
@@ -222,11 +234,162 @@ def other_limits(pid):
         print("RENICED")
 
 
+def families():
+    """Kinds of socket that can be made at all: vsock, Bluetooth and others leave any namespace."""
+    for number in range(64):
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):
+            with contextlib.suppress(OSError), socket.socket(number, kind):
+                print("SOCKET", number, int(kind))
+    for protocol in range(1, 32):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_NETLINK, 3, protocol):
+            print("SOCKET netlink", protocol)
+
+
+def system_v():
+    """Memory in segments that no process has attached."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for _ in range(64):
+        if libc.shmget(0, ctypes.c_size_t(8 * 1024 * 1024), 0o1600) >= 0:
+            print("SEGMENT")
+
+
+def unmapped_memory():
+    """Shared pages that stay in memory while no process maps them."""
+    import mmap
+
+    while True:
+        block = mmap.mmap(-1, 8 * 1024 * 1024)
+        block.write(b"x" * len(block))
+        block.madvise(mmap.MADV_DONTNEED)
+        globals().setdefault("hoard", []).append(block)
+        time.sleep(0.01)
+
+
+def signal_by_descriptor(pid):
+    """Have a pipe that becomes readable send SIGKILL to its owner, which is somebody else."""
+    import fcntl
+
+    reading, writing = os.pipe()
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(reading, fcntl.F_SETSIG, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(reading, fcntl.F_SETOWN, int(pid))
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(reading, 0x8901, int(pid).to_bytes(4, sys.byteorder))
+    fcntl.fcntl(reading, fcntl.F_SETFL, os.O_ASYNC)
+    os.write(writing, b"x")
+    time.sleep(0.1)
+
+
+def renice_all():
+    """Without a PID: everything that has the same user."""
+    for which in (os.PRIO_USER, os.PRIO_PGRP):
+        with contextlib.suppress(OSError):
+            os.setpriority(which, 0, 19)
+
+
+def watch(path):
+    """Learn which files others use."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.inotify_add_watch(libc.inotify_init(), path.encode(), 0xFFF) >= 0:
+        print("WATCHED inotify")
+    if libc.fanotify_init(0x200, 0) >= 0:
+        print("WATCHED fanotify")
+
+
+def attribute(path):
+    with contextlib.suppress(OSError):
+        print("READ", os.getxattr(path, "user.rung"), os.listxattr(path))
+
+
+def hard_link(path):
+    """A second name, in the writable folder, for a file that may only be read."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with contextlib.suppress(OSError):
+        os.link(path, "second-name")
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        libc.linkat(handle, b"", -100, b"third-name", 0x1000)
+        libc.linkat(-100, f"/proc/self/fd/{handle}".encode(), -100, b"fourth-name", 0x400)
+
+
+def many_files():
+    for number in range(10**9):
+        os.close(os.open(f"{os.environ['TMPDIR']}/{number}", os.O_CREAT, 0))
+
+
+def stop_all():
+    """Stopped processes take no part in anything, but a signal to end."""
+    for _ in range(5):
+        if os.fork() == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def spin():
+    while True:
+        pass
+
+
+def wait_for_nobody():
+    fifo = pathlib.Path(os.environ["TMPDIR"], "nobody")
+    os.mkfifo(fifo)
+    fifo.read_bytes()
+
+
+def vfork_bomb():
+    """Parents that wait in the kernel for children that never let them go on."""
+    while True:
+        with contextlib.suppress(OSError):
+            subprocess.Popen([sys.executable, *sys.argv])
+
+
+def flood_on():
+    while True:
+        with contextlib.suppress(OSError):
+            os.write(1, b"flood " * 20000)
+
+
+def write_through():
+    block = os.urandom(1024 * 1024)
+    while True:
+        with contextlib.suppress(OSError), open("written", "wb", buffering=0) as file:
+            for _ in range(7):
+                file.write(block)
+            os.fsync(file)
+
+
+def claimed_names():
+    """The names that a remover of deep folders might want for itself."""
+    for first in range(40):
+        for second in range(8):
+            with contextlib.suppress(OSError):
+                os.makedirs(f".rung-{first}-{second}/a/b")
+
+
+def odd_entries():
+    """What no reader should open, and what no copy should follow."""
+    os.mkfifo("fifo")
+    os.symlink("/etc/passwd", "out")
+    os.symlink("loop", "loop")
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.suppress(OSError):
+        listener.bind("socket")
+    with open("sparse", "wb") as file:
+        file.truncate(8 * 1024 * 1024)
+    os.chmod(os.open("setuid", os.O_CREAT), 0o6777)
+
+
 def deep_folders():
     for _ in range(1200):  # deeper than Python recurses, longer than PATH_MAX
         os.mkdir("deep")
         os.chdir("deep")
     os.chmod(".", 0)
+
+
+def deep_folders_and_hang():
+    os.chdir(os.environ["TMPDIR"])
+    deep_folders()
+    spin()
 
 
 def locked_folder():
@@ -255,4 +418,5 @@ def ordinary():
 
 if __name__ == "__main__":
     open("mine", "w").close()
-    globals()[sys.argv[1]](*sys.argv[2:3])
+    attack = globals()[sys.argv[1]]
+    attack(*sys.argv[2 : 2 + attack.__code__.co_argcount])

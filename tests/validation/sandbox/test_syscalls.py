@@ -45,7 +45,7 @@ def answer(machine: str, wanted: Filter, call: str | int, *arguments: int, arch:
 def test_dangerous_calls_are_always_refused(machine: str, wanted: Filter) -> None:
     for call in ("ptrace", "unshare", "setns", "mount", "bpf", "keyctl", "open_by_handle_at"):
         assert answer(machine, wanted, call) == 1
-    for call in ("clone3", "io_uring_setup"):
+    for call in ("clone3", "io_uring_setup", "memfd_create", "shmget", "msgget", "semget"):
         assert answer(machine, wanted, call) == 38
 
 
@@ -68,11 +68,40 @@ def test_without_namespaces_there_are_no_sockets_but_stream_pairs(machine: str) 
 
 
 @pytest.mark.parametrize("machine", MACHINES)
+def test_in_a_namespace_there_are_only_sockets_that_it_holds_back(machine: str) -> None:
+    unix, inet, inet6, netlink, vsock, bluetooth, route, uevent = 1, 2, 10, 16, 40, 31, 0, 15
+    for domain in (unix, inet, inet6):
+        assert answer(machine, OPEN, "socket", domain, 1) == ALLOW
+    assert answer(machine, OPEN, "socket", netlink, 3, route) == ALLOW
+    assert answer(machine, OPEN, "socket", netlink, 3, uevent) == 97
+    for domain in (vsock, bluetooth):
+        assert answer(machine, OPEN, "socket", domain, 1) == 97
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_no_descriptor_is_made_to_signal_others_where_nothing_else_holds_it(machine: str) -> None:
+    get_flags, set_owner, set_signal, set_owner_ex = 3, 8, 10, 15
+    window_size, socket_owner, type_into_terminal = 0x5413, 0x8901, 0x5412
+    for command in (set_owner, set_signal, set_owner_ex):
+        assert answer(machine, CLOSED, "fcntl", 5, command) == 1
+        assert answer(machine, OPEN, "fcntl", 5, command) == ALLOW
+    assert answer(machine, CLOSED, "fcntl", 5, get_flags) == ALLOW
+    assert answer(machine, CLOSED, "ioctl", 5, socket_owner) == 1
+    for wanted in (OPEN, CLOSED):
+        assert answer(machine, wanted, "ioctl", 5, type_into_terminal) == 1
+        assert answer(machine, wanted, "ioctl", 5, window_size) == ALLOW
+
+
+@pytest.mark.parametrize("machine", MACHINES)
 def test_only_its_own_limits_and_priority_may_change(machine: str) -> None:
     assert answer(machine, CLOSED, "prlimit64", 0) == ALLOW
     assert answer(machine, CLOSED, "prlimit64", 4711) == 1
     assert answer(machine, CLOSED, "setpriority", 0, 0) == ALLOW
     assert answer(machine, CLOSED, "setpriority", 0, 4711) == 1
+    process, user = 0, 2
+    assert answer(machine, CLOSED, "setpriority", user, 0) == 1
+    assert answer(machine, CLOSED, "ioprio_set", process + 1, 0) == ALLOW
+    assert answer(machine, CLOSED, "ioprio_set", user + 1, 0) == 1
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -1,5 +1,25 @@
 """The built-in validators; importing this folder registers them."""
 
-from rung.validation.checks import bench, command, compilers, schema, semantic, suite, syntax, types
+from rung.validation.checks import (
+    bench,
+    command,
+    compilers,
+    diff,
+    schema,
+    semantic,
+    suite,
+    syntax,
+    types,
+)
 
-__all__ = ["bench", "command", "compilers", "schema", "semantic", "suite", "syntax", "types"]
+__all__ = [
+    "bench",
+    "command",
+    "compilers",
+    "diff",
+    "schema",
+    "semantic",
+    "suite",
+    "syntax",
+    "types",
+]

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from rung.validation.checks.diagnostics import Diagnostic, new_since
 from rung.validation.paths import safe_path
+from rung.validation.suite_files import restore_from
 from rung.validation.verdict import Candidate, CheckContext
-from rung.validation.workspace import restore_from
 
 _MOST_SHOWN = 20
 

@@ -19,7 +19,9 @@ def check_command(argument: str, _base: Path) -> None:
         raise UsageError("check 'cmd' needs a command: cmd:COMMAND.")
 
 
-@validator("cmd", form="cmd:COMMAND", rank=50, check_argument=check_command)
+@validator(
+    "cmd", form="cmd:COMMAND", rank=50, check_argument=check_command, of_files=True, needs="sandbox"
+)
 async def cmd(_candidate: Candidate, context: CheckContext, argument: str) -> Verdict:
     """`cmd:COMMAND`: the shell command ends with exit status 0.
 
@@ -37,12 +39,16 @@ async def cmd(_candidate: Candidate, context: CheckContext, argument: str) -> Ve
     )
 
 
-async def run_shell(command: str, context: CheckContext) -> sandbox.SandboxResult:
+async def run_shell(
+    command: str, context: CheckContext, folder: Path | None = None
+) -> sandbox.SandboxResult:
+    """Run it in `folder`, a copy of the project; by default the scratch copy."""
+    folder = folder or context.scratch
     return await sandbox.run(
         ["sh", "-c", command],
-        cwd=context.scratch,
-        writable=[context.scratch],
+        cwd=folder,
+        writable=[folder],
         settings=context.sandbox,
         python=project_python(context.base, context.sandbox),
-        env=import_path(context.scratch),
+        env=import_path(folder),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from rung.validation.checks.endings import exit_words
+from rung.validation.checks.expected import Expected
 from rung.validation.checks.junit import ReportError, TestCase, assertion_lines, parse_report
 from rung.validation.sandbox import SandboxResult
 from rung.validation.verdict import Result, Verdict
@@ -17,10 +18,19 @@ _EXIT_TESTS_FAILED = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Passed:
-    """A run with nothing against it, but for tests that it skipped (by id)."""
+    """A run with nothing against it; ids of the tests that passed, and of those it skipped."""
 
     verdict: Verdict
+    passed: frozenset[str]
     skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """A run in which these tests failed, by id."""
+
+    verdict: Verdict
+    failed: tuple[str, ...]
 
 
 def verdict(result: Result, evidence: str) -> Verdict:
@@ -32,9 +42,9 @@ def judge(
     ended: SandboxResult,
     *,
     planted: str,
-    expected: Collection[str],
+    expected: Expected,
     may_skip: Callable[[TestCase], bool],
-) -> Passed | Verdict:
+) -> Passed | Failed | Verdict:
     """Passed only if the planted test failed, nothing else did, and all `expected` are there.
 
     The planted failure makes pytest's exit status 1 when everything else is well. `may_skip` tells
@@ -48,7 +58,8 @@ def judge(
     broken = [case for case in cases.values() if case.outcome in ("failed", "error")]
     real = [case for case in broken if case.id != planted]
     if real:
-        return verdict("fail", _failures(real, [*cases.values()]))
+        says = verdict("fail", _failures(real, [*cases.values()]))
+        return Failed(verdict=says, failed=tuple(case.id for case in real))
     canary = cases.pop(planted, None)
     if canary is None or canary.outcome != "failed":
         state = canary.outcome if canary else "missing"
@@ -63,20 +74,48 @@ def judge(
 
 
 def _complete(
-    cases: dict[str, TestCase], expected: Collection[str], may_skip: Callable[[TestCase], bool]
+    cases: dict[str, TestCase], expected: Expected, may_skip: Callable[[TestCase], bool]
 ) -> Passed | Verdict:
-    missing = sorted(set(expected) - cases.keys())
+    told = {owner_of(case) for case in cases}
+    missing = sorted((expected.nodes.keys() - cases.keys()) | (expected.untold - told))
     if missing:
         return verdict("fail", f"{len(missing)} tests did not run:\n{_listed(missing)}")
     skipped = [case for case in cases.values() if case.outcome == "skipped"]
     by_candidate = [case.id for case in skipped if not may_skip(case)]
     if by_candidate:
         return verdict("fail", f"skipped by the code under test:\n{_listed(by_candidate)}")
-    passed = len(cases) - len(skipped)
-    if passed == 0:
+    passed = frozenset(case.id for case in cases.values() if case.outcome == "passed")
+    if not passed:
         return verdict("fail", "no test ran" if not skipped else "every test was skipped")
-    words = f"{passed} passed" + (f", {len(skipped)} skipped" if skipped else "")
-    return Passed(verdict=verdict("pass", words), skipped=tuple(case.id for case in skipped))
+    words = f"{len(passed)} passed" + (f", {len(skipped)} skipped" if skipped else "")
+    names = tuple(case.id for case in skipped)
+    return Passed(verdict=verdict("pass", words), passed=passed, skipped=names)
+
+
+def owner_of(case: str) -> str:
+    """The id of the test that a case belongs to: the case's own without parameters."""
+    return case.partition("[")[0]
+
+
+def still_passing(report: bytes, false: Collection[str]) -> list[str] | None:
+    """The tests that pass although they were made `false`; `None` if nothing is told of any."""
+    try:
+        cases = parse_report(report)
+    except ReportError:
+        return None
+    of_them = [case for case in cases.values() if owner_of(case.id) in false]
+    if not of_them:
+        return None
+    return [owner_of(case.id) for case in of_them if case.outcome == "passed"]
+
+
+def doubt(test: str, *, is_known: bool) -> Verdict:
+    """What to say of a pass when this `test` did not fail where it had to."""
+    if not is_known:
+        why = "all passed, but the run with a false test in it left no report of that"
+        return verdict("error", f"{why}, so that the pass cannot be trusted:\n{test}")
+    why = "the run was tampered with: a test passes also where what it asserts was made false"
+    return verdict("fail", f"{why}:\n{test}")
 
 
 def compare_skips(found: Passed, report: bytes) -> Verdict:

@@ -18,7 +18,7 @@ def check_schema_file(argument: str, base: Path) -> None:
     check_schema(_load(argument, base))
 
 
-@validator("schema", form="schema:FILE", rank=10, check_argument=check_schema_file, runs=1)
+@validator("schema", form="schema:FILE", rank=10, check_argument=check_schema_file, reads_only=True)
 async def schema(candidate: Candidate, context: CheckContext, argument: str) -> Verdict:
     """`schema:FILE`: the answer is JSON and valid against the JSON Schema in FILE.
 

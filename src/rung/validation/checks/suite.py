@@ -4,49 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import tempfile
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from rung.errors import UsageError
-from rung.validation import sandbox
 from rung.validation.checks import judging
 from rung.validation.checks.endings import forced_end
-from rung.validation.checks.junit import TestCase, collected_nodes, id_of_node
-from rung.validation.folders import remove_tree
-from rung.validation.interpreter import import_path, project_python
+from rung.validation.checks.expected import Expected, collect_base
+from rung.validation.checks.junit import TestCase
+from rung.validation.checks.planting import FalseTest, Planted, false_tests, make_false, prepare
+from rung.validation.checks.pytest_run import Run, run_pytest
 from rung.validation.paths import UnsafePathError, safe_path
 from rung.validation.registry import validator
-from rung.validation.sandbox import SandboxResult
 from rung.validation.verdict import Candidate, CheckContext, Verdict
-from rung.validation.workspace import (
-    lay_over,
-    restore_from,
-    restore_steering_files,
-    without_tests_of,
-)
+from rung.validation.workspace import copied
 
-_OPTIONS = (
-    "--maxfail=0",  # the planted test fails, and must not end the run
-    "-o",
-    "junit_family=xunit2",
-)
-_PLANTED = """import unittest
-
-
-class {name}(unittest.TestCase):
-    def {test}(self):
-        found = "{found}"
-        assert found == "{wanted}"
-"""
+# More failures than these are no accident, and not worth another run.
+_MOST_FLAKY = 3
 
 
 def check_tests_path(argument: str, base: Path) -> None:
     if not argument:
         raise UsageError("check 'tests' needs a path: tests:PATH.")
+    name = _target(argument)
     try:
-        path = safe_path(base, argument.rstrip("/"))
+        path = base if name == "." else safe_path(base, name)
     except UnsafePathError as error:
         raise UsageError(f"check 'tests:{argument}': {error}.") from error
     if not path.exists():
@@ -55,139 +39,145 @@ def check_tests_path(argument: str, base: Path) -> None:
         raise UsageError(f"check 'tests:{argument}': a pytest file ends in .py.")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """One pytest process: how it ended and the report that it left (empty: none)."""
-
-    ended: SandboxResult
-    report: bytes
+def _target(argument: str) -> str:
+    return argument.removeprefix("./").rstrip("/") or "."
 
 
-@validator("tests", form="tests:PATH", rank=40, check_argument=check_tests_path, runs=3)
+@validator(
+    "tests",
+    form="tests:PATH",
+    rank=40,
+    check_argument=check_tests_path,
+    runs=6,
+    of_files=True,
+    needs="sandbox",
+)
 async def tests(candidate: Candidate, context: CheckContext, argument: str) -> Verdict:
     """`tests:PATH`: every test in this pytest file or folder runs and passes.
 
     Tests, conftest.py and settings come from the project, not from the candidate. The report must
     list every test that the project's own collection lists, none skipped that was not before, and
-    one planted test as failed: a run that reports it otherwise was tampered with.
+    one planted test as failed. A second run beside the first has the tests made false, and must not
+    pass them. Failures that another whole run does not have are accidents, and said to be.
     """
-    target = argument.rstrip("/")
-    planted = await asyncio.to_thread(_prepare, candidate, context, target)
-    collecting = asyncio.create_task(_collect_base(context, target))
-    try:
-        run = await _pytest(context, context.scratch, [target, planted.path])
-        forced = forced_end("tests", run.ended, context.sandbox)
-        if forced is not None:
-            return forced
-        expected = await collecting
-        if expected is None:
-            return judging.verdict("unavailable", "pytest is not installed for this project")
-        found = judging.judge(
+    target = _target(argument)
+    planted = await asyncio.to_thread(prepare, candidate, context, target)
+    return await _Suite(candidate, context, target, planted).verdict()
+
+
+class _Suite:
+    """The tests of one candidate. Each run has a copy of the scratch folder that nothing ran in."""
+
+    def __init__(
+        self, candidate: Candidate, context: CheckContext, target: str, planted: Planted
+    ) -> None:
+        self._files = candidate.files.keys()
+        self._context = context
+        self._target = target
+        self._planted = planted
+
+    async def verdict(self) -> Verdict:
+        context, target = self._context, self._target
+        chosen = await asyncio.to_thread(false_tests, context.base, target)
+        collecting = asyncio.create_task(collect_base(context, target))
+        falsified = asyncio.create_task(self._false_report(chosen))
+        try:
+            run, folder = await self._run()
+            expected = await collecting
+            if expected is None:
+                return judging.verdict("unavailable", "pytest is not installed for this project")
+            found = self._judge(run, folder, expected)
+            if isinstance(found, judging.Failed):
+                found = await self._again(found, expected)
+            if isinstance(found, Verdict):
+                return found
+            verdict = await self._compare_skips(found, expected)
+            if verdict.result != "pass":
+                return verdict
+            doubt = await self._doubt(found, chosen, await falsified)
+            return verdict if doubt is None else doubt
+        finally:
+            collecting.cancel()
+            falsified.cancel()
+            await asyncio.gather(collecting, falsified, return_exceptions=True)
+
+    async def _run(self, nodes: Sequence[str] = ()) -> tuple[Run, Path]:
+        """Run all tests, or only these, in a fresh copy, which is gone afterwards."""
+        async with copied(self._context.scratch) as folder:
+            arguments = nodes or [self._target, self._planted.path]
+            return await run_pytest(self._context, folder, arguments), folder
+
+    def _judge(
+        self, run: Run, folder: Path, expected: Expected
+    ) -> judging.Passed | judging.Failed | Verdict:
+        forced = forced_end("tests", run.ended, self._context.sandbox)
+        return forced or judging.judge(
             run.report,
             run.ended,
-            planted=planted.id,
+            planted=self._planted.id,
             expected=expected,
-            may_skip=lambda case: _may_skip(case, context, candidate.files, planted.sources),
+            may_skip=lambda case: self._may_skip(case, folder),
         )
-        if isinstance(found, Verdict):
-            return found
-        return await _compare_skips(context, found, expected)
-    finally:
-        collecting.cancel()
-        await asyncio.gather(collecting, return_exceptions=True)
+
+    def _may_skip(self, case: TestCase, folder: Path) -> bool:
+        """Whether the tests can have skipped this one, and not the code that they test."""
+        place = folder / case.skipped_in
+        if case.skipped_in and place.is_relative_to(folder):
+            return place.relative_to(folder).as_posix() not in self._files
+        # pytest does not say where an expected failure or unittest's SkipTest comes from.
+        words = (b"xfail",) if case.is_xfail else (b"SkipTest", b"skipTest", b"unittest.skip")
+        return any(word in self._planted.sources for word in words)
+
+    async def _again(self, found: judging.Failed, expected: Expected) -> judging.Passed | Verdict:
+        """Another whole run, if the few tests that failed pass when they are run again."""
+        nodes = [expected.nodes[case] for case in found.failed if case in expected.nodes]
+        if len(nodes) < len(found.failed) or len(nodes) > _MOST_FLAKY:
+            return found.verdict
+        alone, _ = await self._run(nodes)
+        if alone.ended.exit_status != 0 or alone.ended.killed_reason:
+            return found.verdict
+        run, folder = await self._run()
+        again = self._judge(run, folder, expected)
+        if not isinstance(again, judging.Passed):
+            return found.verdict
+        said = f"{again.verdict.evidence}, in the second run; the first had\n"
+        evidence = said + found.verdict.evidence
+        verdict = msgspec.structs.replace(again.verdict, evidence=evidence)
+        return judging.Passed(verdict=verdict, passed=again.passed, skipped=again.skipped)
+
+    async def _compare_skips(self, found: judging.Passed, expected: Expected) -> Verdict:
+        """A test that is skipped now must be skipped by the project itself, too."""
+        nodes = [expected.nodes[case] for case in found.skipped if case in expected.nodes]
+        if not nodes:
+            return found.verdict
+        base = await run_pytest(self._context, self._context.base, nodes, is_base=True)
+        return judging.compare_skips(found, base.report)
+
+    async def _false_report(self, chosen: Sequence[FalseTest]) -> bytes:
+        """The report of a run in which these tests of the project's are false."""
+        if not chosen:
+            return b""
+        async with copied(self._context.scratch) as folder:
+            await asyncio.to_thread(make_false, self._context.base, folder, chosen)
+            arguments = [self._target, self._planted.path]
+            return (await run_pytest(self._context, folder, arguments)).report
+
+    async def _doubt(
+        self, found: judging.Passed, chosen: Sequence[FalseTest], report: bytes
+    ) -> Verdict | None:
+        """What the run with false tests says against the candidate.
+
+        A test that fails half-way may upset those after it, so one alone must confirm it.
+        """
+        tests = {test.id: test for test in chosen if test.id in _ids(found.passed)}
+        passing = judging.still_passing(report, tests.keys())
+        if not tests or passing == []:
+            return None
+        suspect = tests[secrets.choice(passing or sorted(tests))]
+        passing = judging.still_passing(await self._false_report([suspect]), [suspect.id])
+        return None if passing == [] else judging.doubt(suspect.id, is_known=passing is not None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Planted:
-    """The test that must fail, and the source of the tests that it was planted among."""
-
-    path: str
-    id: str
-    sources: bytes
-
-
-def _may_skip(case: TestCase, context: CheckContext, files: Collection[str], tests: bytes) -> bool:
-    """Whether the tests can have skipped this one, and not the code that they test."""
-    place = context.scratch / case.skipped_in
-    if case.skipped_in and place.is_relative_to(context.scratch):
-        return place.relative_to(context.scratch).as_posix() not in files
-    # pytest does not say where an expected failure or unittest's SkipTest comes from.
-    words = (b"xfail",) if case.is_xfail else (b"SkipTest", b"skipTest", b"unittest.skip")
-    return any(word in tests for word in words)
-
-
-def _prepare(candidate: Candidate, context: CheckContext, target: str) -> _Planted:
-    """Put back what the tests are made of, as an earlier check's code may have changed it."""
-    restore_from(context.base, context.scratch, [target])
-    restore_steering_files(context.base, context.scratch, keep=candidate.files.keys())
-    lay_over(context.scratch, without_tests_of(context.base, candidate.files, [target]))
-    place = context.scratch / target
-    files = list(place.rglob("*.py")) if place.is_dir() else [place]
-    sources = b"\n".join(file.read_bytes() for file in files if file.is_file())
-    folder = target if place.is_dir() else target.rpartition("/")[0]
-    nonce = secrets.token_hex(6)
-    path = f"{folder}/test_{nonce}.py".lstrip("/")
-    name, test = f"Test{nonce}", f"test_{nonce}"
-    found, wanted = secrets.token_hex(6), secrets.token_hex(6)
-    text = _PLANTED.format(name=name, test=test, found=found, wanted=wanted)
-    lay_over(context.scratch, {path: text})
-    identity = id_of_node(f"{path}::{name}::{test}")
-    return _Planted(path=path, id=identity, sources=sources)
-
-
-async def _collect_base(context: CheckContext, target: str) -> dict[str, str] | None:
-    """Node ids of the project's tests by their id in reports; `None` if there is no pytest.
-
-    It is normal that none can be collected: the module under test may not exist yet.
-    """
-    if not (context.base / target).exists():
-        return {}
-    arguments = [target, "--collect-only", "--verbosity=-1"]
-    run = await _pytest(context, context.base, arguments, is_base=True)
-    if run.ended.exit_status == 1 and run.ended.output.endswith(": No module named pytest\n"):
-        return None
-    if run.ended.exit_status != 0 or run.ended.killed_reason:
-        return {}
-    return {id_of_node(node): node for node in collected_nodes(run.ended.output)}
-
-
-async def _compare_skips(
-    context: CheckContext, found: judging.Passed, expected: dict[str, str]
-) -> Verdict:
-    """A test that is skipped now must be skipped by the project itself, too."""
-    nodes = [expected[case] for case in found.skipped if case in expected]
-    if not nodes:
-        return found.verdict
-    base = await _pytest(context, context.base, nodes, is_base=True)
-    return judging.compare_skips(found, base.report)
-
-
-async def _pytest(
-    context: CheckContext, folder: Path, arguments: Sequence[str], *, is_base: bool = False
-) -> _Run:
-    """Run pytest in `folder`, which the project's own files may only be read in."""
-    python = project_python(context.base, context.sandbox, module="pytest")
-    private = Path(tempfile.mkdtemp(prefix="rung-tests-"))
-    try:
-        report = private / "report.xml"
-        options = [
-            f"--rootdir={folder}",
-            f"--junitxml={report}",
-            "-o",
-            f"cache_dir={private / 'cache'}",
-            *_OPTIONS,
-        ]
-        ended = await sandbox.run(
-            [str(python), "-m", "pytest", *options, *arguments],
-            cwd=folder,
-            writable=[private] if is_base else [private, folder],
-            readable=[folder] if is_base else [],
-            settings=context.sandbox,
-            python=python,
-            env=import_path(folder),
-        )
-        is_plain = report.is_file() and not report.is_symlink()
-        content = await asyncio.to_thread(report.read_bytes) if is_plain else b""
-        return _Run(ended=ended, report=content)
-    finally:
-        await remove_tree(private)
+def _ids(cases: Iterable[str]) -> set[str]:
+    """The tests that these cases belong to, each with all its parameters."""
+    return {judging.owner_of(case) for case in cases}

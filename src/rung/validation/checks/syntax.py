@@ -20,7 +20,7 @@ def check_language(argument: str, _base: Path) -> None:
         languages.require(argument)
 
 
-@validator("syntax", form="syntax[:LANG]", rank=20, check_argument=check_language)
+@validator("syntax", form="syntax[:LANG]", rank=20, check_argument=check_language, reads_only=True)
 async def syntax(candidate: Candidate, context: CheckContext, argument: str) -> Verdict:
     """`syntax` or `syntax:LANG`: every file, or fenced block of the answer, parses.
 

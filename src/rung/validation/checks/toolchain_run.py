@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from rung.validation.checks.toolchains import Installed, Toolchain, find_install
 from rung.validation.folders import remove_tree
 from rung.validation.sandbox import SandboxResult
 from rung.validation.sources import Source
+from rung.validation.temporary import make_folder
 from rung.validation.verdict import CheckContext
 
 # In the scratch copy, for blocks of text and for what compilers write.
@@ -50,7 +50,7 @@ async def parser_accepts(chain: Toolchain, source: Source, context: CheckContext
     installed = await asyncio.to_thread(find_installed, chain, context.base)
     if installed is None:
         return False
-    folder = Path(tempfile.mkdtemp(prefix="rung-syntax-"))
+    folder = make_folder("syntax")
     try:
         path = folder / f"source{source.language.extensions[0]}"
         path.write_bytes(source.text.encode("utf-8", "replace"))

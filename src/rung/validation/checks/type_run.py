@@ -15,9 +15,9 @@ from rung.validation.interpreter import environments, project_python
 from rung.validation.paths import safe_path
 from rung.validation.sandbox import SandboxResult
 from rung.validation.sources import Source
+from rung.validation.suite_files import restore_from
 from rung.validation.type_tools import CONFIGURATION, InstalledTool
 from rung.validation.verdict import Candidate, CheckContext, Result, Verdict
-from rung.validation.workspace import restore_from
 
 # In the scratch copy, for blocks of text; a name that no tool passes over.
 _PRIVATE = "rung_blocks"

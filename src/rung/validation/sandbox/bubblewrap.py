@@ -24,7 +24,9 @@ def argv(
     is_root: bool,
 ) -> list[str]:
     """`command` inside bubblewrap. `temporary` is what the inside sees as `/tmp`."""
-    line = [bwrap, "--die-with-parent", "--new-session"]
+    # As the first process of its namespace the launcher is out of reach: the kernel drops signals
+    # that the code sends to it, SIGSTOP and SIGKILL among them.
+    line = [bwrap, "--die-with-parent", "--new-session", "--as-pid-1"]
     line += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
     line += ["--unshare-cgroup-try"]
     if is_root:

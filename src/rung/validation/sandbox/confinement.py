@@ -14,6 +14,7 @@ from typing import Any
 
 from rung.config.settings import SandboxSettings
 from rung.validation.folders import entries_below
+from rung.validation.sandbox import processes
 
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
@@ -27,6 +28,8 @@ LAUNCHER = Path(__file__).parent / "launcher.py"
 
 _MIB = 1024 * 1024
 _DISK_BUDGET_BYTES = 2048 * _MIB
+_DISK_BUDGET_FILES = 200_000
+_LEAST_MEMORY_BYTES = 1024 * _MIB
 _OPEN_FILES = 1024
 _UIDS = range(61_200, 65_500)  # reserved by systemd for short-lived users; below every subuid range
 
@@ -142,9 +145,8 @@ def job(
         "readable": [str(path) for path in readable],
         "writable": [str(path) for path in writable],
         "memory_bytes": memory_bytes,
-        "min_free_bytes": {
-            str(seen): _free_bytes(path) - _DISK_BUDGET_BYTES for seen, path in writable.items()
-        },
+        "min_available_bytes": _floor(processes.available_memory_bytes(), _LEAST_MEMORY_BYTES),
+        "min_free": {str(seen): _min_free(path) for seen, path in writable.items()},
         "limits": {
             "CPU": math.ceil(timeout_s) + 1,
             "FSIZE": settings.file_mib * _MIB,
@@ -156,6 +158,15 @@ def job(
     }
 
 
-def _free_bytes(path: Path) -> int:
-    usage = os.statvfs(path)
-    return usage.f_bavail * usage.f_frsize
+def _min_free(path: Path) -> tuple[int, int]:
+    """The bytes and files that must stay free: a run gets its budget, and never more than half."""
+    free_bytes, free_files = processes.free_space(str(path))
+    return (
+        max(free_bytes - _DISK_BUDGET_BYTES, free_bytes // 2),
+        max(free_files - _DISK_BUDGET_FILES, free_files // 2),
+    )
+
+
+def _floor(available_bytes: int, least_bytes: int) -> int:
+    """What must stay available of the machine's memory, where there is more than that now."""
+    return min(least_bytes, available_bytes // 2)

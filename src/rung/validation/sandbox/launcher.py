@@ -38,6 +38,7 @@ def main() -> None:
     woken, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(waker)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     job = json.loads(_read_line(0))
     started = time.monotonic()
     child, failure = _start(job)

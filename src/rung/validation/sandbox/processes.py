@@ -8,12 +8,17 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 _KIB = 1024
 _SETTLE_S = 0.002
+_MOST_PATIENCE_S = 0.2
+# Of `/proc/PID/status`; file pages belong to the page cache. What is swapped out still counts, and
+# so do the tables of a mapping that is spread thin.
+_MEMORY = ("RssAnon:", "RssShmem:", "VmSwap:", "VmPTE:")
 
 
 def reap(child: int) -> int | None:
@@ -35,25 +40,40 @@ def kill_all(child: int, is_namespaced: bool) -> int:
     In a PID namespace of its own one signal reaches all at once. Elsewhere the tree is killed pass
     by pass and nothing is reaped in between: each dead child still fills its place under
     RLIMIT_NPROC, so that a fork bomb runs out of places and the passes end.
+
+    A process that waits for a disk, deaf even to SIGKILL, is not waited for: it runs no instruction
+    of its own any more.
     """
     if is_namespaced:
-        if os.getppid() != 1:
-            raise RuntimeError("not inside a PID namespace of its own")
+        if os.getpid() != 1:
+            raise RuntimeError("not the first process of a PID namespace of its own")
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
     else:
-        while alive := [pid for pid, state in descendants().items() if state not in "ZX"]:
-            for pid in alive:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(_SETTLE_S)
+        _kill_descendants()
     last = 0
+    waited_until = time.monotonic() + _MOST_PATIENCE_S
     with contextlib.suppress(ChildProcessError):
         while True:
-            pid, status = os.waitpid(-1, 0)
+            pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == child:
                 last = status
+            elif pid == 0:
+                if time.monotonic() > waited_until:
+                    break
+                time.sleep(_SETTLE_S)
     return last
+
+
+def _kill_descendants() -> None:
+    waited_until = time.monotonic() + _MOST_PATIENCE_S
+    while alive := {pid: state for pid, state in descendants().items() if state not in "ZX"}:
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if set(alive.values()) == {"D"} and time.monotonic() > waited_until:
+            return
+        time.sleep(_SETTLE_S)
 
 
 def descendants() -> dict[int, str]:
@@ -80,12 +100,20 @@ def descendants() -> dict[int, str]:
 
 
 def over_limit(job: dict[str, Any], is_namespaced: bool) -> str:
-    """`memory` or `disk` if all processes together use more than the job may, else nothing."""
+    """`memory` or `disk` if all processes together use more than the job may, else nothing.
+
+    Not all memory is some process's (socket buffers, shared pages that nobody maps any more), so
+    the machine's own must not run low either.
+    """
     mine = [pid for pid in _pids() if pid > 1] if is_namespaced else list(descendants())
     if sum(_memory_bytes(pid) for pid in mine if pid != os.getpid()) > job["memory_bytes"]:
         return "memory"
-    if any(_free_bytes(path) < free for path, free in job["min_free_bytes"].items()):
-        return "disk"
+    if available_memory_bytes() < job["min_available_bytes"]:
+        return "memory"
+    for path, (least_bytes, least_files) in job["min_free"].items():
+        free_bytes, free_files = free_space(path)
+        if free_bytes < least_bytes or free_files < least_files:
+            return "disk"
     return ""
 
 
@@ -105,15 +133,24 @@ def _pids() -> list[int]:
 
 
 def _memory_bytes(pid: int) -> int:
-    """Anonymous and shared memory in RAM; file pages belong to the page cache."""
     total = 0
     with contextlib.suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines():
-            if line.startswith(("RssAnon:", "RssShmem:")):
+            if line.startswith(_MEMORY):
                 total += int(line.split()[1]) * _KIB
     return total
 
 
-def _free_bytes(path: str) -> int:
+def available_memory_bytes() -> int:
+    """What the machine can still give without swapping; without that line (Linux < 3.14) plenty."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text("ascii", "replace").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * _KIB
+    return sys.maxsize
+
+
+def free_space(path: str) -> tuple[int, int]:
+    """Bytes and files that the file system still takes."""
     usage = os.statvfs(path)
-    return usage.f_bavail * usage.f_frsize
+    return usage.f_bavail * usage.f_frsize, usage.f_favail

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +16,15 @@ from rung.errors import SandboxUnavailable
 from rung.validation.folders import remove_tree
 from rung.validation.sandbox import bubblewrap, confinement
 from rung.validation.sandbox.output import read_capped
+from rung.validation.sandbox.supervisor import KilledReason, supervise
+from rung.validation.temporary import make_folder
 
 Backend = Literal["bubblewrap", "landlock"]
-KilledReason = Literal["", "timeout", "memory", "disk", "cancelled"]
 
 _ORDER: tuple[Backend, ...] = ("bubblewrap", "landlock")
 # How long the launcher may take to end by itself, after its deadline or its input's end, before it
-# is killed. Killing bubblewrap takes its PID namespace along and is always safe. The launcher under
-# Landlock is the one that kills the others, and out of their reach: it is given time to finish.
+# is killed. Killing bubblewrap's namespace is always safe. The launcher under Landlock is the one
+# that kills the others, and out of their reach: it is given time to finish.
 _PATIENCE_S: dict[Backend, float] = {"bubblewrap": 0.2, "landlock": 10.0}
 _PROBE_TIMEOUT_S = 10.0
 _INSTALL = (
@@ -68,15 +66,6 @@ class SandboxStatus:
 
     active: Backend | None
     reasons: tuple[str, ...]
-
-
-class _Report(msgspec.Struct, frozen=True):
-    """The launcher's report; `failure` says why confinement failed."""
-
-    seconds: float
-    exit_status: int = 0
-    killed: KilledReason = ""
-    failure: str = ""
 
 
 _probed: dict[SandboxKind, SandboxStatus] = {}
@@ -152,7 +141,7 @@ async def _problem_with(backend: Backend) -> str:
     """Why this sandbox does not work here; empty if it does."""
     if backend == "bubblewrap" and shutil.which("bwrap") is None:
         return "bwrap is not installed"
-    outside = Path(tempfile.mkdtemp(prefix="rung-probe-"))
+    outside = make_folder("probe")
     try:
         return await _probe(backend, outside)
     except SandboxUnavailable as error:
@@ -186,7 +175,7 @@ async def _probe(backend: Backend, outside: Path) -> str:
 
 
 async def _run_in(backend: Backend, job: _Job) -> SandboxResult:
-    private = Path(tempfile.mkdtemp(prefix="rung-run-"))
+    private = make_folder("run")
     uid = confinement.take_uid()
     try:
         temporary = private / "tmp"
@@ -195,7 +184,7 @@ async def _run_in(backend: Backend, job: _Job) -> SandboxResult:
         await asyncio.to_thread(confinement.hand_over, owned, uid)
         command, line = _launch(backend, job, temporary, uid)
         with (private / "output").open("w+b") as output:
-            report = await _supervise(
+            report = await supervise(
                 command, line, output.fileno(), job.timeout_s, _PATIENCE_S[backend]
             )
             text = read_capped(output.fileno())
@@ -207,7 +196,26 @@ async def _run_in(backend: Backend, job: _Job) -> SandboxResult:
         )
     finally:
         confinement.give_back(uid)
-        await remove_tree(private)
+        _remove_later(private)
+
+
+_removing: set[asyncio.Future[None]] = set()
+
+
+def _remove_later(folder: Path) -> None:
+    """Hostile code may have left so much that nobody should wait for it.
+
+    What cannot be removed is left to the end of this process (`validation.temporary`).
+    """
+    removal = asyncio.ensure_future(remove_tree(folder))
+    _removing.add(removal)
+    removal.add_done_callback(_removed)
+
+
+def _removed(removal: asyncio.Future[None]) -> None:
+    _removing.discard(removal)
+    if not removal.cancelled():
+        removal.exception()  # looked at, so that it is not reported as lost
 
 
 def _launch(
@@ -248,51 +256,3 @@ def _launch(
         is_landlocked=is_landlocked,
     )
     return command, msgspec.json.encode(line) + b"\n"
-
-
-async def _supervise(
-    command: list[str], line: bytes, output: int, timeout_s: float, patience_s: float
-) -> _Report:
-    """Start the launcher and wait for its report. Closing its input kills all that it started."""
-    begun = time.monotonic()
-    launcher = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=output,
-        stderr=asyncio.subprocess.PIPE,
-        env={},
-    )
-    if launcher.stdin is None or launcher.stderr is None:
-        raise RuntimeError("the launcher was started without its pipes")
-    try:
-        launcher.stdin.write(line)
-        async with asyncio.timeout(timeout_s + patience_s):
-            said = await launcher.stderr.read()
-            await launcher.wait()
-    except TimeoutError:
-        # The code can stop the launcher where both have one uid: in bubblewrap, not as root.
-        return _Report(seconds=time.monotonic() - begun, exit_status=-9, killed="timeout")
-    finally:
-        launcher.stdin.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                await launcher.wait()
-        if launcher.returncode is None:
-            launcher.kill()
-            await launcher.wait()
-    return _parse_report(said, time.monotonic() - begun)
-
-
-def _parse_report(said: bytes, seconds: float) -> _Report:
-    """What the launcher said. Code that killed it, and thereby itself, counts as killed."""
-    *_, last = said.splitlines() or [b""]
-    if last == b"started":
-        return _Report(seconds=seconds, exit_status=-9)
-    try:
-        report = msgspec.json.decode(last, type=_Report)
-    except msgspec.DecodeError as error:
-        why = said.decode("utf-8", "replace").strip()[-500:] or "no report"
-        raise SandboxUnavailable(f"the sandbox did not start: {why}") from error
-    if report.failure:
-        raise SandboxUnavailable(f"the sandbox could not confine the code: {report.failure}")
-    return report
