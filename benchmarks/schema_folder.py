@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 _WRAPPERS = ("json_schema", "schema")
 _NAMES = ("unique_id", "id", "name")
@@ -30,9 +30,10 @@ def _samples(file: Path) -> Iterator[Sample]:
     text = file.read_text(encoding="utf-8")
     lines = text.splitlines() if file.suffix == ".jsonl" else [text]
     for number, line in enumerate(lines, 1):
-        record = json.loads(line) if line.strip() else None
-        if not isinstance(record, dict):
+        found: Any = json.loads(line) if line.strip() else None
+        if not isinstance(found, dict):
             continue
+        record = cast("dict[str, Any]", found)
         wrapper = next((key for key in _WRAPPERS if isinstance(record.get(key), dict)), None)
         if wrapper is None and not _SIGNS & record.keys():
             continue

@@ -1,0 +1,1 @@
+"""Real work through `rung do`, measured. `__main__` says how to run it."""
