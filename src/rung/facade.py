@@ -25,10 +25,12 @@ from rung.escalation.money.budget_report import BudgetReport, budget_report
 from rung.escalation.money.cost import Approve, Untasked
 from rung.escalation.money.purse import Purse
 from rung.escalation.review import Reviews
+from rung.escalation.stats.report import StatsReport, stats_report
 from rung.escalation.task import Classification, Outcome, Task, TaskType
 from rung.health import ledger_health, models_health, system_health
 from rung.ledger.ledger import Ledger
 from rung.ledger.rows import now
+from rung.ledger.stats_queries import Period
 from rung.models.downloads import Downloads, Job, OnUpdate
 from rung.models.footprint import footprints
 from rung.models.lifecycle.claims import Claims
@@ -270,6 +272,11 @@ class Rung:
         """What was spent today and this month, and what is left. Raises LedgerError."""
         await self.purse.tidy()
         return await budget_report(self.settings, self.ledger, now())
+
+    async def stats(self, period: Period) -> StatsReport:
+        """What was done in a period, and how well. Raises LedgerError."""
+        history = await self.learning.orders.history()
+        return await stats_report(self.settings, self.ledger, history, period)
 
     async def list_models(self) -> list[ModelRow]:
         """The models of all engines, then those that can be pulled. For more see `inventory`."""

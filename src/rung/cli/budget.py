@@ -58,7 +58,7 @@ def _show(report: BudgetReport, *, show_all: bool) -> None:
             )
             for line in lines
         ],
-        spare=["begins anew", "in flight"],
+        spare=["begins anew", "in flight>"],
         styles=[_STYLES[_state(line)] for line in lines],
     )
     if not any(line.limit is not None for line in report.lines):

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "matrix": ("rung.cli.matrix", "Show which models do and check which work here."),
     "checks": ("rung.cli.checks", "List the checks that answers can be put to."),
     "classify": ("rung.cli.classify", "Say how careful a task needs to be, and why."),
+    "stats": ("rung.cli.stats", "Show how well tasks went: types, workers, checks, cost."),
     "control": ("rung.cli.control", "Show what was done: calls, tasks, cost."),
     "budget": ("rung.cli.budget", "Show what was spent, and what is left of the limits."),
     "learn": ("rung.cli.learn", "Show what outcomes taught, and what they suggest to change."),

@@ -1,60 +1,158 @@
-"""One review item on a terminal."""
+"""One review item on a terminal: its attempts side by side, and what would change."""
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.padding import Padding
 from rich.rule import Rule
+from rich.table import Table
 from rich.text import Text
 
 from rung.cli.printable import printable
 from rung.cli.progress import MARKS, escape, usd
-from rung.escalation.task import Outcome
+from rung.errors import UsageError
+from rung.escalation.apply import file_bytes, sha256
+from rung.escalation.reviewed import (
+    Answer,
+    Beside,
+    answer_of,
+    base_sha256,
+    beside_of,
+    given_answer,
+    outcome_of,
+)
+from rung.escalation.task import Attempt, Outcome
 from rung.ledger.rows import ReviewItem
+from rung.validation.verdict import Verdict
+
+# Narrower than this, and attempts stand below each other.
+ATTEMPT_WIDTH = 56
 
 
 def print_item(item: ReviewItem) -> None:
-    """Title, reason, attempts with evidence, and the best answer as a diff where it has files."""
+    """What happened, each attempt with evidence and changes, and what can be done now."""
     console = Console(highlight=False, emoji=False)
-    outcome = msgspec.convert(item.outcome, Outcome)
-    console.print(f"[bold]{item.id} · {escape(item.title)}[/]  [yellow]{item.state}[/]")
-    console.print(f"{escape(item.reason)}\n", soft_wrap=True)
-    for attempt in outcome.attempts:
-        console.print(
-            f"[bold]attempt {attempt.n}[/]  {escape(attempt.engine)}/{escape(attempt.model)} "
-            f"[dim]{escape(attempt.tier)} · {attempt.seconds:.1f} s · {usd(attempt.cost_usd)}[/]"
+    outcome, beside = outcome_of(item), beside_of(item)
+    kind = "" if item.kind == "work" else f" · {item.kind}"
+    _say(console, f"[bold]{item.id} · {escape(item.title)}[/]  [yellow]{item.state}{kind}[/]")
+    _say(console, escape(item.reason))
+    _say(
+        console,
+        f"[dim]{outcome.type} · complexity {outcome.complexity:g} · {len(outcome.attempts)} "
+        f"attempt{'s' * (len(outcome.attempts) != 1)} · {outcome.seconds:.1f} s · "
+        f"{usd(outcome.cost_usd)} · {escape(beside.root)} · task {escape(item.task_id)}[/]\n",
+    )
+    _print_attempts(console, outcome, beside)
+    if not _is_among_attempts(outcome, beside):
+        _print_answer(console, "the best answer there is", given_answer(item), beside.root)
+    if item.edited is not None:
+        _print_answer(console, "as it was edited", answer_of(item), beside.root)
+    for path in _changed_since(item):
+        _say(console, f"[yellow]{escape(path)} changed since the task began: it is not written[/]")
+    _print_what_next(console, item)
+
+
+def verdict_lines(verdict: Verdict) -> Text:
+    """A verdict with its evidence, unless it passed."""
+    text = Text.assemble("  ", Text.from_markup(MARKS[verdict.result]))
+    text.append(f" {printable(verdict.validator)}\n")
+    if verdict.result != "pass" and verdict.evidence:
+        text.append(_indented(verdict.evidence, 6), "dim")
+    return text
+
+
+def changes(root: Path, answer: Answer) -> Text:
+    """The answer as a coloured diff against the files as they are now; else its object or text."""
+    text = Text()
+    for path, content in answer.files.items():
+        text.append_text(_diff(root / path, path, content))
+    if answer.files:
+        return text
+    if answer.object is not None:
+        document = msgspec.json.format(msgspec.json.encode(answer.object), indent=2).decode()
+        return text.append(printable(document) + "\n")
+    return text.append(printable(answer.answer).rstrip() + "\n" if answer.answer else "")
+
+
+def _print_attempts(console: Console, outcome: Outcome, beside: Beside) -> None:
+    """As many beside each other as there is room for; one below the other in a pipe."""
+    answers = {answer.n: answer for answer in beside.answers}
+    root = Path(beside.root)
+    texts = [
+        _attempt(attempt, answers.get(attempt.n), root, is_best=attempt.n == outcome.answered)
+        for attempt in outcome.attempts
+    ]
+    side_by_side = max(1, console.width // ATTEMPT_WIDTH) if console.is_terminal else 1
+    for at in range(0, len(texts), side_by_side):
+        row = texts[at : at + side_by_side]
+        if side_by_side == 1:
+            console.print(row[0], soft_wrap=True)
+            continue
+        table = Table(
+            box=None, show_header=False, expand=True, pad_edge=False, padding=(0, 2, 0, 0)
         )
-        if attempt.error:
-            console.print(
-                Padding(Text(printable(attempt.error), style="dim"), (0, 0, 0, 4), expand=False)
-            )
-        for verdict in attempt.verdicts:
-            console.print(f"  {MARKS[verdict.result]} {escape(verdict.validator)}")
-            if verdict.result != "pass" and verdict.evidence:
-                console.print(
-                    Padding(
-                        Text(printable(verdict.evidence), style="dim"), (0, 0, 0, 6), expand=False
-                    )
-                )
-    root = Path(str(item.outcome.get("root", ".")))
-    for path, content in outcome.files.items():
-        console.print(Rule(Text(printable(path)), align="left", style="dim"))
-        console.print(_diff(root / path, path, content))
-    if not outcome.files and outcome.answer:
-        console.print(Rule("the best answer, not verified", align="left", style="dim"))
-        console.print(Text(printable(outcome.answer)))
+        for _ in range(min(side_by_side, len(texts))):
+            table.add_column(ratio=1, overflow="fold")
+        table.add_row(*row)
+        console.print(table)
+
+
+def _attempt(attempt: Attempt, answer: Answer | None, root: Path, *, is_best: bool) -> Text:
+    text = Text()
+    text.append(f"attempt {attempt.n}", "bold")
+    text.append(f"  {printable(attempt.engine)}/{printable(attempt.model)}")
+    text.append("  the best answer\n" if is_best else "\n", "green")
+    text.append(
+        f"{printable(attempt.tier)} · temperature {attempt.temperature:g} · "
+        f"{attempt.seconds:.1f} s · {usd(attempt.cost_usd)}\n",
+        "dim",
+    )
+    if attempt.error:
+        text.append(_indented(attempt.error, 2), "dim")
+    for verdict in attempt.verdicts:
+        text.append_text(verdict_lines(verdict))
+    return text.append_text(changes(root, answer)) if answer is not None else text
+
+
+def _is_among_attempts(outcome: Outcome, beside: Beside) -> bool:
+    return any(answer.n == outcome.answered for answer in beside.answers)
+
+
+def _print_answer(console: Console, title: str, answer: Answer, root: str) -> None:
+    text = changes(Path(root), answer)
+    if text.plain:
+        console.print(Rule(title, align="left", style="dim"))
+        console.print(text, soft_wrap=True)
+
+
+def _changed_since(item: ReviewItem) -> list[str]:
+    if item.state != "open":
+        return []
+    root, before = Path(beside_of(item).root), base_sha256(item)
+    return [path for path in answer_of(item).files if _now(root / path) != before.get(path)]
+
+
+def _now(path: Path) -> str | None:
+    try:
+        return sha256(file_bytes(path))
+    except UsageError:  # a folder by now, or unreadable: not what it was
+        return ""
+
+
+def _print_what_next(console: Console, item: ReviewItem) -> None:
     if item.state == "open":
-        console.print(f"\n[dim]rung review approve|reject|skip {item.id}[/]")
-    elif item.note:
-        console.print(f"\nnote: {escape(item.note)}")
+        ways = "approve|reject|edit|skip" if item.kind == "work" else "approve|reject|skip"
+        _say(console, f"[dim]rung review {ways} {item.id}[/]")
+        return
+    if item.note:
+        _say(console, f"note: {escape(item.note)}")
+    _say(console, f"[dim]rung review reopen {item.id}[/]")
 
 
 def _diff(full: Path, path: str, content: str) -> Text:
-    import difflib
-
     try:
         before = full.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -63,7 +161,15 @@ def _diff(full: Path, path: str, content: str) -> Text:
         difflib.unified_diff(before, content.splitlines(), f"a/{path}", f"b/{path}", lineterm="")
     )
     text = Text()
-    for line in lines or ["(no difference to the file as it is now)"]:
+    for line in lines or [f"{path}: no difference to the file as it is now"]:
         style = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
         text.append(printable(line) + "\n", style=style)
     return text
+
+
+def _indented(text: str, by: int) -> str:
+    return "".join(f"{' ' * by}{line}\n" for line in printable(text).strip().splitlines())
+
+
+def _say(console: Console, markup: str) -> None:
+    console.print(markup, soft_wrap=True)

@@ -106,7 +106,12 @@ class Reviews:
         it is right all the same. What needs a tool that is missing does not hold it up.
         """
         item = await self._ledger.review(review_id)
-        _check_edit(item, answer)
+        check_editable(item)
+        if item.edited is None and answer == answer_of(item):
+            raise UsageError(
+                f"nothing was changed; `rung review approve {item.id}` takes the answer as it is"
+            )
+        check_paths(_root_of(item), tuple(answer.files))
         item = await self._ledger.edit_review(review_id, msgspec.to_builtins(answer))
         self._audit(item, "edited", {"review": review_id, "files": sorted(answer.files)})
         verdicts = tuple(await self._verdicts(item, answer))
@@ -161,15 +166,15 @@ def _check_decision(item: ReviewItem, decision: Decision, *, apply: bool) -> Non
         )
 
 
-def _check_edit(item: ReviewItem, answer: Answer) -> None:
+def check_editable(item: ReviewItem) -> None:
+    """Raise UsageError where a person's own answer cannot take the models' place."""
     if item.kind != "work":
         what = "leave to spend" if item.kind == "approval" else "a second look at accepted work"
         raise UsageError(f"review {item.id} asks for {what}, so there is no answer to change")
-    if item.edited is None and answer == answer_of(item):
+    if item.state != "open":
         raise UsageError(
-            f"nothing was changed; `rung review approve {item.id}` takes the answer as it is"
+            f"review {item.id} was {item.state}; `rung review reopen {item.id}` gives it back"
         )
-    check_paths(_root_of(item), tuple(answer.files))
 
 
 def _root_of(item: ReviewItem) -> Path:

@@ -24,6 +24,8 @@ class TypeCount(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     task_type: str
+    tasks: int
+    verified: int
     outcomes: dict[str, int]
     attempts: int
     climbs: int
@@ -32,14 +34,6 @@ class TypeCount(msgspec.Struct, frozen=True, kw_only=True):
     saved_usd: float | None
     median_s: float | None
     p95_s: float | None
-
-    @property
-    def tasks(self) -> int:
-        return sum(self.outcomes.values())
-
-    @property
-    def verified(self) -> int:
-        return self.outcomes.get("verified", 0)
 
 
 class WorkerCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +131,7 @@ def count(connection: Connection, period: Period) -> Counts:
     return Counts(
         types=_types(connection, period),
         workers=_workers(connection, period),
-        pairs=tuple(PairCount(**row) for row in queries.pairs(connection, period)),
+        pairs=_pairs(connection, period),
         checks=tuple(CheckCount(**row) for row in queries.checks(connection, period)),
         calls=_calls(connection, period),
         days=tuple(DayCount(**row) for row in queries.days(connection, period)),
@@ -154,6 +148,8 @@ def _types(connection: Connection, period: Period) -> tuple[TypeCount, ...]:
     found = [
         TypeCount(
             task_type=task_type,
+            tasks=sum(row["tasks"] for row in rows),
+            verified=sum(row["tasks"] for row in rows if row["outcome"] == "verified"),
             outcomes={row["outcome"]: row["tasks"] for row in rows},
             attempts=sum(row["attempts"] for row in rows),
             climbs=sum(row["climbs"] for row in rows),
@@ -181,6 +177,24 @@ def _workers(connection: Connection, period: Period) -> tuple[WorkerCount, ...]:
                 **row,
                 **_seconds(spreads.get(key)),
             )
+        )
+    return tuple(found)
+
+
+def _pairs(connection: Connection, period: Period) -> tuple[PairCount, ...]:
+    names = ("task_type", "engine", "model", "checker")
+    labels = {
+        tuple(row.pop(name) for name in names): row
+        for row in queries.labels_of_pairs(connection, period)
+    }
+    found: list[PairCount] = []
+    for row in queries.pairs(connection, period):
+        key = tuple(row.pop(name) for name in names)
+        task_type, engine, model, checker = key
+        known = labels.get(key, {"right": 0, "wrong": 0})
+        worker = f"{engine}/{model}"
+        found.append(
+            PairCount(task_type=task_type or "", worker=worker, checker=checker, **row, **known)
         )
     return tuple(found)
 

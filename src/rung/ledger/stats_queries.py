@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,6 +18,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
     func,
     literal,
     select,
@@ -27,6 +30,8 @@ from rung.ledger.tables import agent_run, attempt, label, review_item, task_log
 Row = dict[str, Any]
 # Median and 95th percentile, by the values of the grouping columns.
 Spreads = dict[tuple[str, ...], tuple[float, float]]
+_ROWS_AT_A_TIME = 10_000
+_PAIR = (attempt.c.task_type, attempt.c.engine, attempt.c.model, attempt.c.checker)
 
 
 class Period(NamedTuple):
@@ -123,33 +128,39 @@ def verified_by_worker(connection: Connection, period: Period) -> dict[str, int]
 
 
 def pairs(connection: Connection, period: Period) -> list[Row]:
-    """Judged attempts by type, worker and checker, most first; labels are the newest of each."""
-    newest = select(func.max(label.c.id)).group_by(label.c.task_id, label.c.attempt)
-    known = select(label).where(label.c.id.in_(newest)).subquery()
-    is_labelled = and_(known.c.task_id == attempt.c.task_id, known.c.attempt == attempt.c.n)
-    has_passed = attempt.c.result == "passed"
-    key = (
-        func.coalesce(attempt.c.task_type, "unknown").label("task_type"),
-        (attempt.c.engine + "/" + attempt.c.model).label("worker"),
-        attempt.c.checker,
-    )
+    """Judged attempts by type, worker and checker, most first."""
     query = (
         select(
-            *key,
-            _count_if(has_passed).label("passed"),
+            *_PAIR,
+            _count_if(attempt.c.result == "passed").label("passed"),
             _count_if(attempt.c.result == "failed").label("failed"),
-            _count_if(has_passed & (known.c.verdict == "right")).label("right"),
-            _count_if(has_passed & (known.c.verdict == "wrong")).label("wrong"),
             func.sum(attempt.c.cost_usd).label("cost_usd"),
         )
-        .select_from(attempt.outerjoin(known, is_labelled))
-        .where(
-            _in(attempt, attempt.c.created_at, period),
-            attempt.c.checker.is_not(None),
-            attempt.c.result.in_(("passed", "failed")),
+        .where(_judged(period), attempt.c.result.in_(("passed", "failed")))
+        .group_by(*_PAIR)
+        .order_by(func.count().desc(), *_PAIR)
+    )
+    return _rows(connection, query)
+
+
+def labels_of_pairs(connection: Connection, period: Period) -> list[Row]:
+    """What became known of accepted answers, by type, worker and checker: the newest label."""
+    newer = label.alias()
+    is_newest = ~exists().where(
+        newer.c.task_id == label.c.task_id,
+        newer.c.attempt == label.c.attempt,
+        newer.c.id > label.c.id,
+    )
+    is_of = and_(attempt.c.task_id == label.c.task_id, attempt.c.n == label.c.attempt)
+    query = (
+        select(
+            *_PAIR,
+            _count_if(label.c.verdict == "right").label("right"),
+            _count_if(label.c.verdict == "wrong").label("wrong"),
         )
-        .group_by("task_type", "worker", attempt.c.checker)
-        .order_by(func.count().desc(), "task_type", "worker", attempt.c.checker)
+        .select_from(label.join(attempt, is_of))
+        .where(_judged(period), attempt.c.result == "passed", is_newest)
+        .group_by(*_PAIR)
     )
     return _rows(connection, query)
 
@@ -226,66 +237,58 @@ def reviews(connection: Connection, period: Period) -> list[Sequence[Any]]:
 
 def task_seconds(connection: Connection, period: Period) -> Spreads:
     """How long tasks took, by type."""
-    seconds = task_log.c.latency_ms / 1000.0
-    return _spreads(connection, (task_log.c.task_type,), seconds, _tasks_of(period))
+    query = select(task_log.c.task_type, task_log.c.latency_ms / 1000.0).where(_tasks_of(period))
+    return _spreads(connection, query)
 
 
 def attempt_seconds(connection: Connection, period: Period) -> Spreads:
     """How long attempts took, by engine and model."""
-    key = (attempt.c.engine, attempt.c.model)
     is_in = _in(attempt, attempt.c.created_at, period)
-    return _spreads(connection, key, attempt.c.seconds, is_in)
+    query = select(attempt.c.engine, attempt.c.model, attempt.c.seconds).where(is_in)
+    return _spreads(connection, query)
 
 
 def call_seconds(connection: Connection, period: Period) -> Spreads:
     """How long calls took that succeeded, by engine and model."""
-    return _call_spreads(connection, agent_run.c.total_ms / 1000.0, period)
+    return _spreads(connection, _calls(agent_run.c.total_ms / 1000.0, period))
 
 
 def speeds(connection: Connection, period: Period) -> Spreads:
     """Tokens a second, by engine and model."""
-    return _call_spreads(connection, agent_run.c.tokens_per_s, period)
+    return _spreads(connection, _calls(agent_run.c.tokens_per_s, period))
 
 
-def _call_spreads(connection: Connection, value: ColumnElement[Any], period: Period) -> Spreads:
-    key = (agent_run.c.engine, agent_run.c.model)
+def _calls(value: ColumnElement[Any], period: Period) -> Select[*tuple[Any, ...]]:
     is_in = and_(_in(agent_run, agent_run.c.created_at, period), agent_run.c.status == "ok")
-    return _spreads(connection, key, value, is_in)
+    return select(agent_run.c.engine, agent_run.c.model, value).where(is_in)
 
 
-def _spreads(
-    connection: Connection,
-    key: tuple[Column[Any], ...],
-    value: ColumnElement[Any],
-    where: ColumnElement[bool],
-) -> Spreads:
-    """Percentiles by nearest rank: SQLite has no function for them, so the values are numbered."""
-    ranked = (
-        select(
-            *key,
-            value.label("value"),
-            func.row_number().over(partition_by=key, order_by=value).label("place"),
-            func.count().over(partition_by=key).label("size"),
-        )
-        .where(where, value.is_not(None))
-        .subquery()
-    )
-    names = [ranked.c[column.name] for column in key]
-    # The smallest place that is at least this share of all: 2·place ≥ size, 20·place ≥ 19·size.
-    middle = case((ranked.c.place * 2 >= ranked.c.size, ranked.c.value))
-    most = case((ranked.c.place * 20 >= ranked.c.size * 19, ranked.c.value))
-    query = select(*names, func.min(middle), func.min(most)).group_by(*names)
-    return {
-        tuple(row[: len(key)]): (row[len(key)], row[len(key) + 1])
-        for row in connection.execute(query)
-    }
+def _spreads(connection: Connection, query: Select[*tuple[Any, ...]]) -> Spreads:
+    """Percentiles of the last column by all others: nearest rank, the lower of two in the middle.
+
+    Read and sorted here: SQLite has no function for it, and to number the rows there by a window
+    takes four times as long.
+    """
+    groups: dict[tuple[str, ...], array[float]] = {}
+    for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME)):
+        if row[-1] is not None:
+            groups.setdefault(tuple(row[:-1]), array("d")).append(row[-1])
+    return {key: _median_and_p95(sorted(values)) for key, values in groups.items()}
+
+
+def _median_and_p95(values: Sequence[float]) -> tuple[float, float]:
+    return values[(len(values) - 1) // 2], values[math.ceil(len(values) * 0.95) - 1]
 
 
 def _tasks_of(period: Period) -> ColumnElement[bool]:
     """Rows of tasks in the period. One that had to wait has a row for each end: the last counts."""
-    is_in = _in(task_log, task_log.c.timestamp, period)
-    newest = select(func.max(task_log.c.id)).where(is_in).group_by(task_log.c.task_id)
-    return task_log.c.id.in_(newest)
+    newer = task_log.alias()
+    is_last = ~exists().where(newer.c.task_id == task_log.c.task_id, newer.c.id > task_log.c.id)
+    return and_(_in(task_log, task_log.c.timestamp, period), is_last)
+
+
+def _judged(period: Period) -> ColumnElement[bool]:
+    return and_(_in(attempt, attempt.c.created_at, period), attempt.c.checker.is_not(None))
 
 
 def _in(table: Table, at: Column[Any], period: Period) -> ColumnElement[bool]:

@@ -1,0 +1,1 @@
+"""What `rung stats` says of a period: counts with intervals, as tables, Markdown or a page."""
