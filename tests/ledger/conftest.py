@@ -45,5 +45,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 @pytest.fixture
 async def ledger(place: Place) -> AsyncIterator[Ledger]:
     ledger = place.open()
+    await ledger.health()  # creates the tables, which may take longer than a reader waits for rows
     yield ledger
     await ledger.close()

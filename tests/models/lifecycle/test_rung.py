@@ -23,6 +23,7 @@ from tests.engines.calls import until
 from tests.fakes.formats import Call
 from tests.fakes.lmstudio import LMStudio, on_disk
 from tests.fakes.server import FakeServer, Script
+from tests.ladder import judgement
 
 GB = 1_000_000_000
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -56,7 +57,7 @@ def settings_of(folder: Path, server: FakeServer) -> Settings:
 async def test_worker_and_checker_share_memory_for_one_of_them(tmp_path: Path) -> None:
     def script(call: Call) -> str:
         if "You judge" in call.body["messages"][-1]["content"]:
-            return '{"evidence": "it is", "passed": true, "confidence": 0.9}'
+            return judgement("blue", passed=True)
         return "blue"
 
     async with studio(script) as (server, state), Rung(settings_of(tmp_path, server)) as rung:
