@@ -57,7 +57,7 @@ def test_a_scope_that_says_nothing_is_refused(argument: str) -> None:
 
 
 @given(LINES, LINES)
-def test_lines_are_counted_the_same_both_ways_and_never_too_few(
+def test_no_changed_line_is_missed_and_no_more_count_than_there_are(
     before: list[str], after: list[str]
 ) -> None:
     count = changed_lines(before, after)

@@ -83,10 +83,12 @@ def changed_lines(before: Sequence[str], after: Sequence[str]) -> int:
     while end < min(len(before), len(after)) - start and before[-1 - end] == after[-1 - end]:
         end += 1
     old, new = before[start : len(before) - end], after[start : len(after) - end]
+    whole = max(len(old), len(new))
     if len(old) * len(new) > _LARGEST_COMPARISON:
-        return max(len(old), len(new))
+        return whole
     steps = difflib.SequenceMatcher(None, old, new).get_opcodes()
-    return sum(max(b - a, d - c) for kind, a, b, c, d in steps if kind != "equal")
+    counted = sum(max(b - a, d - c) for kind, a, b, c, d in steps if kind != "equal")
+    return min(counted, whole)
 
 
 def _changed_files(candidate: Candidate, base: Path) -> dict[str, int]:
