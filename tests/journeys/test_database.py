@@ -22,7 +22,8 @@ async def test_calls_go_on_while_postgresql_is_away(
                 assert (await it.rung.ask("meanwhile")).text
             away = await it.rung.health("db")
             assert away["ok"] is False
-            assert away["details"]["pending_rows"] == 3
+            # Three calls, and what they used of the budgets, which is counted once a second.
+            assert away["details"]["pending_rows"] >= 3
         finally:
             postgres.start()
         assert await it.rung.ledger.flush(30)
