@@ -22,11 +22,15 @@ async def test_calls_go_on_while_postgresql_is_away(
                 assert (await it.rung.ask("meanwhile")).text
             away = await it.rung.health("db")
             assert away["ok"] is False
-            # Three calls, and what they used of the budgets, which is counted once a second.
+            # Three calls, and sums of what they used of the budgets, which go on record in between.
             assert away["details"]["pending_rows"] >= 3
         finally:
             postgres.start()
         assert await it.rung.ledger.flush(30)
-        assert len(await it.rung.ledger.calls()) == 4
+        calls = await it.rung.ledger.calls()
+        assert len(calls) == 4
+        tokens = sum((call.tokens_in or 0) + (call.tokens_out or 0) for call in calls)
+        lines = (await it.rung.budget()).lines
+        assert {line.used for line in lines if line.unit == "tokens"} == {tokens}
         back = await it.rung.health("db")
         assert (back["ok"], back["details"]["lost_rows"]) == (True, 0)

@@ -51,7 +51,9 @@ def test_the_demo_verifies_what_is_in_reach_and_hands_over_the_rest(here: Path) 
     summary = rung("control", "summary", "--json", cwd=here).json
     assert summary["tasks"]["verified"] >= 1
     assert sum(summary["tasks"].values()) == 3
-    assert summary["open_reviews"] == summary["tasks"]["needs_review"] == len(items)
+    assert summary["open_reviews"] == len(items)
+    # Accepted work may be drawn for an audit besides.
+    assert summary["tasks"]["needs_review"] == sum(found["kind"] == "work" for found in items)
     rejected = rung("review", "reject", str(item["id"]), "--note", "no", cwd=here)
     assert rejected.out.startswith("rejected")
     again = rung("review", "approve", str(item["id"]), cwd=here)

@@ -108,7 +108,7 @@ class Executor:
         run = Run(plan=plan, guard=self._guard(plan, approve, emit), after=after)
         emit(_planned(plan))
         try:
-            ending = await self._climb(run, recorder, emit)
+            ending = await self._climb(run, settings, recorder, emit)
             if ending == "deadline":
                 _cut_off(run, recorder, "timeout: the task's time was over")
             outcome = outcome_of(
@@ -125,8 +125,10 @@ class Executor:
             recorder.ended(ended, run.finished, run.seconds, run.cost_usd)
             raise
 
-    async def _climb(self, run: Run, recorder: Recorder, emit: OnEvent) -> Ending:
-        plan, settings = run.plan, self._settings
+    async def _climb(
+        self, run: Run, settings: Settings, recorder: Recorder, emit: OnEvent
+    ) -> Ending:
+        plan = run.plan
         limit = asyncio.timeout(settings.escalation.task_timeout_s)
         try:
             async with (

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from rung.config.settings import EscalationSettings, LearningSettings, Settings
 from rung.errors import LedgerError, UsageError
@@ -203,3 +204,32 @@ def test_changes_are_laid_over_in_their_order_and_unknown_ones_are_left() -> Non
     assert changed.matrix["standard"].chain == ("sonnet",)
     assert changed.matrix["standard"].checker == "next"
     assert with_changes(settings, []) is settings
+
+
+def sure(n: int, confidence: float) -> AttemptRow:
+    verdict = {"validator": "semantic:x", "result": "pass", "confidence": confidence}
+    return replace(row(n, "small", has_passed=True), verdicts=[verdict])
+
+
+async def test_a_checker_that_is_sure_too_soon_is_suggested_to_count_later(
+    tmp_path: Path,
+) -> None:
+    """Below 0.95 half of what it accepts is wrong, from there on nothing is."""
+    async with ladder(tmp_path, learning=learning("advise")) as it:
+        for n in range(80):
+            it.rung.ledger.record(sure(n, 0.85 if n < 40 else 0.95))
+            await it.rung.ledger.flush()
+            await it.rung.learning.label(f"small{n}", is_right=n >= 40 or n % 2 == 0)
+        await it.rung.ledger.flush()
+        [found] = [
+            row
+            for row in await it.rung.learning.suggest()
+            if row.subject == "escalation.checker_confidence"
+        ]
+        assert (found.before, found.after) == ({"value": 0.8}, {"value": 0.95})
+        assert found.id is not None
+        await it.rung.learning.apply(found.id)
+        laid_over = await it.rung.learning.orders.settings(it.rung.settings)
+        assert laid_over.escalation.checker_confidence == 0.95
+        await it.rung.learning.revert(found.id)
+        assert await it.rung.learning.orders.settings(it.rung.settings) == it.rung.settings

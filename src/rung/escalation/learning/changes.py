@@ -30,4 +30,7 @@ def _changed(settings: Settings, subject: str, value: Any) -> Settings:
         learning = settings.learning
         complexity = {**learning.complexity, rest[0]: float(value)}
         return settings.replaced(learning=learning.replaced(complexity=complexity))
+    if (section, name) == ("escalation", "checker_confidence"):
+        escalation = settings.escalation.replaced(checker_confidence=float(value))
+        return settings.replaced(escalation=escalation)
     return settings  # of a newer Rung

@@ -20,6 +20,7 @@ from rung.escalation.learning.suggest import (
     chain_suggestion,
     checker_suggestion,
     complexity_suggestion,
+    confidence_suggestion,
 )
 from rung.escalation.learning.views import CheckView, TypeView, check_views, type_view
 from rung.escalation.matrix import Row, matrix
@@ -112,6 +113,9 @@ class Learning:
         """Record what is worth suggesting now; returns all open suggestions. LedgerError."""
         history = await self.orders.history()
         known = await self._known()
+        confidence = known.settings.escalation.checker_confidence
+        if suggestion := confidence_suggestion(confidence, history):
+            await self._ledger.suggest(suggestion)
         for kind in TASK_TYPES:
             row = known.rows[kind]
             subject = Subject(

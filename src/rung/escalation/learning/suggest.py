@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rung.escalation.learning.choice import Ladder
 from rung.escalation.learning.history import History, is_decided, kind_of, model_name
 from rung.escalation.learning.index import Prospect, expected_usd
-from rung.escalation.learning.rates import wilson
+from rung.escalation.learning.rates import safe_threshold, wilson
 from rung.escalation.learning.views import path
 from rung.escalation.policy import Limits, Next, Tried
 from rung.ledger.rows import SuggestionRow
@@ -24,6 +24,8 @@ UNRELIABLE = 0.25
 TOO_OFTEN_WRONG = 0.15
 # A change must save this share of what a task is expected to cost.
 WORTH_IT = 0.05
+# Of what a checker accepts no more than this may be wrong.
+MOST_WRONG = 0.1
 STRICTER = 1.0  # of the ten points of complexity
 
 
@@ -97,6 +99,33 @@ def checker_suggestion(subject: Subject, history: History) -> SuggestionRow | No
         after={"value": "next"},
         reason=f"labels contradict the checker in {wrong} of {len(pairs)} {subject.task_type} "
         "answers; a stronger one may see more",
+    )
+
+
+def confidence_suggestion(confidence: float, history: History) -> SuggestionRow | None:
+    """A higher confidence from which a checker's "yes" counts, where too many of them are wrong.
+
+    Never a lower one: answers below the present one were refused, so nobody looked at them.
+    """
+    audited = [
+        (verdict["confidence"], label.verdict == "right")
+        for row in history.attempts
+        if (label := history.labels.get((row.task_id, row.n)))
+        for verdict in row.verdicts
+        if kind_of(verdict["validator"]) == "semantic" and verdict["result"] == "pass"
+    ]
+    wrong = sum(not is_right for _, is_right in audited)
+    found = safe_threshold(audited, MOST_WRONG)
+    if len(audited) < ENOUGH_LABELS or found is None or found <= confidence:
+        return None
+    if found == min(sure for sure, _ in audited):
+        return None  # all that it accepted so far is safe enough
+    return SuggestionRow(
+        subject="escalation.checker_confidence",
+        before={"value": confidence},
+        after={"value": found},
+        reason=f"{wrong} of {len(audited)} answers that a checker was sure of were wrong; from a "
+        f"confidence of {found:.2f} on no more than {MOST_WRONG:.0%} are, surely enough",
     )
 
 
