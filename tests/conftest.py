@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from tests.starter import starter_model_dir
 __all__ = ["starter_model_dir"]
 
 _RUNGS_OWN = ("RUNG_", "LM_STUDIO_", "USE_LM_STUDIO")
+
+# A shell's background jobs ignore Ctrl-C, and what they start inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

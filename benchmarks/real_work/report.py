@@ -33,12 +33,12 @@ answers are mutants of the reference solution with one change, chosen by whether
 hidden tests. The plan is in `benchmarks/real_work/stand_in.py`; a plan without a right answer is
 there to see that nothing is made of it.
 
-The task type is `standard`, so an answer must pass syntax, compile, types and tests, and each rung
-has two attempts. Answers have at most 160 tokens; learning is off; all else is Rung's default. What
+The task type is `standard`, so an answer must pass syntax, compile and tests, and each rung has
+two attempts. Answers have at most 160 tokens; learning is off; all else is Rung's default. What
 is true of an answer is found without Rung's checks, by calling the test functions in a process of
 their own."""
 # Ever more checks, in the order in which they run.
-CHECKS = ("syntax", "compile", "types", "tests")
+CHECKS = ("syntax", "compile", "tests")
 ANSWERERS = {
     "model": "SmolLM2-135M",
     "wrong": "stand-in, one subtle mistake",
@@ -111,15 +111,19 @@ def _accepts(records: Sequence[Record]) -> str:
         for kind in ("model", "wrong", "bad"):
             wrong = [a for a in usable if a["kind"] == kind and not _is_right(a)]
             if wrong:
-                shares = [_share(_passes(a, CHECKS[: n + 1]) for a in wrong) for n in range(4)]
+                shares = [
+                    _share(_passes(a, CHECKS[: n + 1]) for a in wrong) for n in range(len(CHECKS))
+                ]
                 seen = [a for a in wrong if not a["visible"]]
                 caught = _share(_passes(a, CHECKS) for a in seen) if seen else "none of them"
                 wrong_rows.append([suite, ANSWERERS[kind], len(wrong), *shares, caught])
         right = [a for a in usable if _is_right(a)]
         if right:
-            shares = [_share(not _passes(a, CHECKS[: n + 1]) for a in right) for n in range(4)]
+            shares = [
+                _share(not _passes(a, CHECKS[: n + 1]) for a in right) for n in range(len(CHECKS))
+            ]
             right_rows.append([suite, len(right), *shares])
-    sets = ["syntax", "and compile", "and types", "and tests"]
+    sets = [CHECKS[0], *(f"and {check}" for check in CHECKS[1:])]
     wrong_head = ["suite", "answers by", "wrong answers", *sets, "of those that visible tests fail"]
     return f"""## Wrong answers that were accepted
 
