@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from rung import Message, Rung
-from rung.config.settings import ModelSettings
+from rung.config.settings import LearningSettings, ModelSettings
 from rung.errors import EngineError, SchemaError, UsageError
+from rung.escalation.task import Task
 from rung.validation.verdict import Candidate
 from tests.fakes.replies import answer
 from tests.fakes.server import failure
-from tests.ladder import BIG, SMALL, ladder
+from tests.ladder import BIG, SMALL, ladder, project
 
 SCHEMA = {
     "type": "object",
@@ -201,6 +202,22 @@ async def test_validate_checks_an_answer_from_elsewhere(tmp_path: Path) -> None:
 async def test_classify_says_type_and_reasons(tmp_path: Path) -> None:
     async with ladder(tmp_path) as it:
         assert (await it.rung.classify("Fix the typo")).type == "quick_edit"
+
+
+async def test_classify_says_what_a_task_with_these_files_would_get(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "sums.py").write_text("x = 1\n" * 900)
+    for name in "abcdef":
+        (root / f"{name}.py").write_text("import sums\n")
+    learning = LearningSettings(complexity={"standard": 1.0})
+    async with ladder(tmp_path, learning=learning) as it:
+        text = "Make add faster."
+        found = await it.rung.classify(text, ["sums.py"], root)
+        task = Task(text, files=["sums.py"], root=root)
+        outcome = await it.rung.execute(task)
+        assert found.complexity == outcome.complexity
+        assert "complexity +1 by learning.complexity" in found.reasons
+        assert found.complexity > (await it.rung.classify(text, ["sums.py"], tmp_path)).complexity
 
 
 async def test_the_list_of_models_has_unknown_prices_as_unknown(tmp_path: Path) -> None:

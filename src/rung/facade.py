@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
@@ -15,7 +16,6 @@ from rung.doctor import Diagnosis, diagnose
 from rung.errors import EngineError, UsageError
 from rung.escalation.apply import apply_files
 from rung.escalation.approvals import Approvals
-from rung.escalation.classify import classify, own_words
 from rung.escalation.events import OnEvent
 from rung.escalation.executor import Executor
 from rung.escalation.learning.afterwards import Afterwards
@@ -24,13 +24,14 @@ from rung.escalation.matrix_report import LadderReport, ladder_reports
 from rung.escalation.money.budget_report import BudgetReport, budget_report
 from rung.escalation.money.cost import Approve, Untasked
 from rung.escalation.money.purse import Purse
+from rung.escalation.plan import classified
 from rung.escalation.review import Reviews
 from rung.escalation.stats.report import StatsReport, stats_report
 from rung.escalation.task import Classification, Outcome, Task, TaskType
 from rung.health import ledger_health, models_health, system_health
 from rung.ledger.ledger import Ledger
+from rung.ledger.period import Period
 from rung.ledger.rows import now
-from rung.ledger.stats_queries import Period
 from rung.models.downloads import Downloads, Job, OnUpdate
 from rung.models.footprint import footprints
 from rung.models.lifecycle.claims import Claims
@@ -127,7 +128,7 @@ class Rung:
         self._open.push_async_callback(self.afterwards.close)
         self.prober = Prober(self.router, self._calls, self.measured)
         self.reviews = Reviews(self.ledger, self.validate)
-        self.approvals = Approvals(self.ledger, self._execute)
+        self.approvals = Approvals(self.ledger, self._executor.execute, self.afterwards.look)
         return self
 
     async def __aexit__(
@@ -212,19 +213,7 @@ class Rung:
         self, task: Task, *, approve: Approve | None = None, on_event: OnEvent | None = None
     ) -> Outcome:
         """Do a task: the ladder, the checks, the budget. See `Task` and `Outcome`."""
-        return await self._execute(task, approve=approve, on_event=on_event)
-
-    async def _execute(
-        self,
-        task: Task,
-        *,
-        approve: Approve | None = None,
-        on_event: OnEvent | None = None,
-        after: Outcome | None = None,
-    ) -> Outcome:
-        outcome = await self._executor.execute(
-            task, approve=approve, on_event=on_event, after=after
-        )
+        outcome = await self._executor.execute(task, approve=approve, on_event=on_event)
         await self.afterwards.look(task, outcome)
         return outcome
 
@@ -249,9 +238,15 @@ class Rung:
         root = (task.root or Path.cwd()).resolve()
         return apply_files(root, outcome.files, outcome.base_sha256)
 
-    async def classify(self, text: str, files: Sequence[str] = ()) -> Classification:
-        """A request's type and complexity, by rules."""
-        return classify(text, files, own_words(self.settings.classify))
+    async def classify(
+        self, text: str, files: Sequence[str] = (), root: Path | None = None
+    ) -> Classification:
+        """A request's type and complexity as `execute` finds them: by rules, by what the project
+        in `root` (by default the current folder) says of the files, and by what was learned.
+        """
+        settings = await self.learning.orders.settings(self.settings)
+        task = Task(text, files=tuple(files))
+        return await asyncio.to_thread(classified, task, settings, root or Path.cwd())
 
     async def validate(
         self, candidate: Candidate, checks: Sequence[str], root: Path | None = None

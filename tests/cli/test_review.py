@@ -110,6 +110,30 @@ async def test_an_editor_that_fails_or_is_missing_changes_nothing(at) -> None:
     assert run("review", "show", "1", "--json").json["edited"] is None
 
 
+async def test_an_editor_is_given_what_is_there_and_what_it_leaves_is_no_edit(
+    at, tmp_path: Path
+) -> None:
+    run, root = at
+    (root / "sums.py").write_bytes(b"one\r\n")
+    with sqlite3.connect(tmp_path / "d" / "rung.db") as db:
+        [(text,)] = db.execute("select outcome from review_item").fetchall()
+        outcome = json.loads(text)
+        for answer in ({"answer": "text\n", "files": {}}, {"answer": "", "files": {}}):
+            changed = json.dumps({**outcome, **answer})
+            db.execute("update review_item set outcome = ?", [changed])
+            db.commit()
+            same = run("review", "edit", "1", "--force", EDITOR="true")
+            assert same.status == 2, same.out
+            assert "nothing was changed" in same.err
+    run("review", "edit", "1", EDITOR=editor(tmp_path, "s/one/two/"))
+    edited = run("review", "show", "1", "--json").json["edited"]
+    assert edited["files"] == {"sums.py": "two\r\n"}
+    run("review", "reject", "1")
+    run("review", "reopen", "1")
+    (root / "sums.py").write_bytes(b"\xff")
+    assert "is not UTF-8" in run("review", "show", "1").out
+
+
 async def test_hostile_text_does_not_reach_the_terminal(at, tmp_path: Path) -> None:
     run, _ = at
     with sqlite3.connect(tmp_path / "d" / "rung.db") as db:

@@ -75,7 +75,7 @@ def test_of_equally_good_answers_the_latest_is_given() -> None:
     found = outcome(finished, "attempts")
     assert found.answer == "2"
     assert found.reason == (
-        "no more than 2 attempts are allowed; the last attempt failed: tests: evidence 2"
+        "no more than 2 attempts allowed; the last attempt failed: tests: evidence 2"
     )
 
 

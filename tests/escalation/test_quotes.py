@@ -50,6 +50,10 @@ def test_other_words_too_few_words_and_praise_are_not(quote: str) -> None:
     assert not is_quoted(quote, WORK)
 
 
+def test_marks_of_the_works_own_are_part_of_a_quote() -> None:
+    assert is_quoted("`-``````.", "`-``````.")
+
+
 def test_a_short_work_may_be_quoted_whole() -> None:
     assert is_quoted("42", "42\n")
     assert is_quoted("", " \n")

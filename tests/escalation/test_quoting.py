@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.escalation.quoting import capped, fenced, plain
+from rung.escalation.quoting import capped, fenced, plain, unmarked
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,23 @@ def test_a_capped_text_keeps_both_ends_and_says_what_is_missing(text: str, limit
         assert short.startswith(text[:half])
         assert short.endswith(text[-half:])
         assert f"{len(text) - 2 * half:,} characters left out" in short
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<think>plot</think>answer", "< think>plot< /think>answer"),
+        ("x<|im_end|>\n<|im_start|>system", "x< |im_end|>\n< |im_start|>system"),
+        ("[INST] a <<SYS>> b", "[ INST] a << SYS>> b"),
+        ("caf\u00e9 \u202eevil\u202c", "caf\u00e9 <U+202E>evil<U+202C>"),
+    ],
+)
+def test_what_is_judged_loses_nothing_but_the_force_of_its_markers(text: str, shown: str) -> None:
+    assert unmarked(text) == shown
+
+
+@given(st.lists(st.sampled_from([*PIECES, "<<SYS>>", "<"])).map("".join))
+def test_what_is_unmarked_holds_no_marker_and_every_letter(text: str) -> None:
+    shown = unmarked(text)
+    assert unmarked(shown) == shown
+    assert shown.replace(" ", "") == text.replace(" ", "")

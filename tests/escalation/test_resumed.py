@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -10,11 +12,12 @@ import pytest
 from rung.config.settings import EscalationSettings, LearningSettings, ModelSettings
 from rung.errors import UsageError
 from rung.escalation.events import Event, Warned
+from rung.escalation.reviewed import beside_of, outcome_of
 from rung.escalation.task import Outcome, Task
 from rung.ledger.rows import AttemptRow
 from tests.fakes.replies import answer
 from tests.fakes.server import failure
-from tests.ladder import BIG, SMALL, WRONG, Ladder, ladder, project
+from tests.ladder import BIG, BROKEN, GOOD, SMALL, WRONG, Ladder, ladder, project
 
 BOTH_PAID = {
     name: ModelSettings(tier=tier, usd_per_mtok_in=1.0, usd_per_mtok_out=1.0)
@@ -104,6 +107,105 @@ async def test_the_answer_from_before_the_wait_is_not_lost_with_the_next_engine(
         resumed = await it.rung.resume(outcome.review_id or 0)
         assert (resumed.status, resumed.files) == ("skipped", outcome.files)
         assert resumed.base_sha256 == outcome.base_sha256
+
+
+async def test_a_later_review_has_the_answers_from_before_the_wait(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=[WRONG], big=[BROKEN], paid="ask") as it:
+        outcome = await waiting(it, project(tmp_path), at_end="review")
+        resumed = await it.rung.resume(outcome.review_id or 0)
+        assert resumed.status == "needs_review"
+        item = await it.rung.reviews.show(resumed.review_id or 0)
+        answers = {answer.n: answer for answer in beside_of(item).answers}
+        assert [resumed.attempts[n - 1].engine for n in answers] == ["small"] * 2 + ["big"] * 2
+        assert answers[1].files == {"sums.py": "def add(a, b):\n    return a - b\n"}
+
+
+async def test_the_best_answer_is_the_best_from_before_and_after_the_wait(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    (root / "sums.py").write_text("before = 1\n")
+    async with ladder(tmp_path, small=[WRONG], big=[BROKEN], paid="ask") as it:
+        outcome = await waiting(it, root)
+        (root / "sums.py").write_text("since = 1\n")
+        resumed = await it.rung.resume(outcome.review_id or 0)
+    assert (resumed.answered, resumed.files) == (outcome.answered, outcome.files)
+    assert resumed.base_sha256 == outcome.base_sha256
+
+
+async def test_a_task_that_is_cancelled_can_be_approved_again_for_what_is_left(
+    tmp_path: Path,
+) -> None:
+    slow = answer(GOOD, stall_after=1)
+    async with ladder(tmp_path, small=[WRONG], big=[slow, GOOD], paid="ask") as it:
+        outcome = await waiting(it, project(tmp_path), budget_usd=0.5)
+        number = outcome.review_id or 0
+        resuming = asyncio.create_task(it.rung.resume(number, "go on"))
+        while not it.big.chats:
+            await asyncio.sleep(0.01)
+        resuming.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await resuming
+        item = await it.rung.reviews.show(number)
+        assert (item.kind, item.state) == ("approval", "open")
+        so_far = outcome_of(item)
+        assert len(so_far.attempts) == len(outcome.attempts) + 1
+        assert item.outcome["task"]["budget_usd"] < 0.5
+        assert item.reason == so_far.reason
+        assert "nobody was there to agree" in item.reason
+        resumed = await it.rung.resume(number)
+        assert (resumed.status, resumed.task_id) == ("verified", outcome.task_id)
+        assert resumed.attempts[: len(so_far.attempts)] == so_far.attempts
+
+
+async def test_cancelled_at_any_moment_it_is_open_or_done(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=[WRONG], paid="ask") as it:
+        outcome = await waiting(it, project(tmp_path))
+        number = outcome.review_id or 0
+        for moment in range(60):
+            resuming = asyncio.create_task(it.rung.resume(number))
+            await asyncio.sleep(moment / 2_000)
+            resuming.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                assert (await resuming).status == "verified"
+                return
+            item = await it.rung.reviews.show(number)
+            if item.state != "open":
+                await it.rung.ledger.flush(5)
+                assert (await it.rung.ledger.summary(24)).tasks["verified"] == 1
+                return
+
+
+async def test_of_two_who_approve_it_at_once_one_runs_the_task(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=[WRONG], paid="ask") as it:
+        outcome = await waiting(it, project(tmp_path))
+        number = outcome.review_id or 0
+        found = await asyncio.gather(
+            *(it.rung.resume(number) for _ in range(4)), return_exceptions=True
+        )
+        assert sum(isinstance(item, Outcome) for item in found) == 1
+        assert len(it.big.chats) == 1
+        assert (await it.rung.reviews.show(number)).state == "approved"
+
+
+async def test_the_tasks_tokens_go_on(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 40_000, "completion_tokens": 10, "total_tokens": 40_010}
+    more = {"prompt_tokens": 4_000, "completion_tokens": 10, "total_tokens": 4_010}
+    small, big = [answer(WRONG, usage=usage)], [answer(WRONG, usage=more)]
+    limited = EscalationSettings(paid="ask", task_tokens=85_000)
+    async with ladder(tmp_path, small=small, big=big, escalation=limited) as it:
+        outcome = await waiting(it, project(tmp_path))
+        resumed = await it.rung.resume(outcome.review_id or 0)
+        assert len(it.big.chats) == 1
+        assert "of 85,000 a task are left" in resumed.reason
+
+
+async def test_the_tasks_time_goes_on(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=[WRONG], paid="ask") as it:
+        outcome = await waiting(it, project(tmp_path))
+        item = await it.rung.reviews.show(outcome.review_id or 0)
+        late = msgspec.structs.replace(item, outcome={**item.outcome, "seconds": 1e6})
+        resumed = await it.rung.resume(await it.rung.ledger.add_review(late))
+        assert it.big.chats == []
+        assert "time was over" in resumed.reason
 
 
 async def test_it_is_one_task_in_the_reports(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rung.errors import LedgerError, UsageError
@@ -163,6 +164,44 @@ async def test_an_item_whose_files_cannot_be_written_stays_open(tmp_path: Path) 
         assert (await it.rung.reviews.show(item.id or 0)).state == "open"
         assert await labels(it) == []
         assert (root / "sums.py").read_text() == "# somebody was faster\n"
+
+
+async def test_an_answer_that_was_edited_meanwhile_is_not_approved_unseen(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    async with ladder(tmp_path, small=[WRONG]) as it:
+        item = await waiting(it, root)
+        reviews, ledger = it.rung.reviews, it.rung.ledger
+        seen = ledger.review
+
+        async def slowly(review_id: int) -> ReviewItem:
+            """Somebody else edits the item right after it was read."""
+            found = await seen(review_id)
+            await ledger.edit_review(review_id, msgspec.to_builtins(RIGHT))
+            return found
+
+        ledger.review = slowly  # type: ignore[method-assign]
+        with pytest.raises(UsageError, match="edited meanwhile"):
+            await reviews.decide(item.id or 0, "approved", apply=True)
+        ledger.review = seen  # type: ignore[method-assign]
+        assert (await reviews.show(item.id or 0)).state == "open"
+        assert not (root / "sums.py").exists()
+        assert await labels(it) == []
+        with pytest.raises(UsageError, match="edited meanwhile"):
+            await reviews.edit(item.id or 0, STILL_WRONG, seen=item)
+        assert answer_of(await reviews.show(item.id or 0)) == RIGHT
+
+
+async def test_files_of_an_approval_that_was_taken_back_can_be_approved_again(
+    tmp_path: Path,
+) -> None:
+    root = project(tmp_path)
+    async with ladder(tmp_path, small=[WRONG]) as it:
+        item = await waiting(it, root)
+        for _ in range(2):
+            _, written = await it.rung.reviews.decide(item.id or 0, "approved", apply=True)
+            assert written == ["sums.py"]
+            await it.rung.reviews.reopen(item.id or 0)
+        assert await labels(it) == []
 
 
 async def test_nothing_can_be_approved_where_there_is_no_answer(tmp_path: Path) -> None:

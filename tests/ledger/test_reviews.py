@@ -6,7 +6,7 @@ import pytest
 
 from rung.errors import LedgerError
 from rung.ledger import Ledger
-from rung.ledger.rows import LabelRow
+from rung.ledger.rows import AuditRow, LabelRow, ReviewItem
 from tests.ledger.samples import review
 
 
@@ -42,7 +42,7 @@ async def test_a_label_comes_and_goes_with_its_decision(ledger: Ledger) -> None:
     number = await ledger.add_review(review())
     other = await ledger.add_review(review())
     for at in (number, other):
-        await ledger.decide_review(at, "approved", label=label(at))
+        await ledger.decide_review(at, "approved", settle=lambda item: [label(item.id or 0)])
     assert [row.review_id for row in await labels(ledger)] == [number, other]
     item = await ledger.reopen_review(number)
     assert (item.state, item.decided_at) == ("open", None)
@@ -54,13 +54,22 @@ async def test_a_label_comes_and_goes_with_its_decision(ledger: Ledger) -> None:
 async def test_a_decision_whose_last_step_fails_was_never_made(ledger: Ledger) -> None:
     number = await ledger.add_review(review())
 
-    def fail() -> None:
-        raise RuntimeError("the disk is full")
+    def fail(item: ReviewItem) -> list[AuditRow]:
+        raise RuntimeError(f"the disk is full at {item.id}")
 
     with pytest.raises(RuntimeError, match="disk"):
-        await ledger.decide_review(number, "approved", label=label(number), before_commit=fail)
+        await ledger.decide_review(number, "approved", settle=fail)
     assert (await ledger.review(number)).state == "open"
     assert await labels(ledger) == []
+
+
+async def test_a_decision_and_its_event_are_on_record_together(ledger: Ledger) -> None:
+    number = await ledger.add_review(review())
+    event = AuditRow(kind="review_rejected", task_id="t")
+    await ledger.decide_review(number, "rejected", settle=lambda _: [event])
+    with pytest.raises(LedgerError, match="already rejected"):
+        await ledger.decide_review(number, "approved", settle=lambda _: [event])
+    assert [row.kind for row in await ledger.audit()] == ["review_rejected"]
 
 
 async def test_what_does_not_exist_can_be_neither_edited_nor_reopened(ledger: Ledger) -> None:

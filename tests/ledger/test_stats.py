@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from rung.ledger import Ledger
+from rung.ledger.period import Period
 from rung.ledger.rows import LabelRow
 from rung.ledger.stats import Counts
-from rung.ledger.stats_queries import Period
 from tests.ledger.conftest import Place
 from tests.ledger.samples import attempt, call, review, task
 

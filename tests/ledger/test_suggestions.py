@@ -65,6 +65,22 @@ async def test_the_answer_of_a_task_is_the_one_that_passed(ledger: Ledger) -> No
     assert await ledger.answered_by("none") is None
 
 
+async def test_the_answer_of_a_task_without_a_pass_is_the_one_that_passed_most_checks(
+    ledger: Ledger,
+) -> None:
+    passes = [{"validator": "syntax", "result": "pass"}]
+    fails = [{"validator": "syntax", "result": "fail"}]
+    for n, (result, verdicts) in enumerate(
+        [("failed", passes), ("failed", fails), ("no_answer", [])], start=1
+    ):
+        ledger.record(
+            AttemptRow(task_id="t", n=n, model="m", engine="e", result=result, verdicts=verdicts)
+        )
+    answered = await ledger.answered_by("t")
+    assert answered is not None
+    assert answered.n == 1
+
+
 async def test_audit_events_can_be_read_by_kind(ledger: Ledger) -> None:
     for kind in ("climb", "shadow", "climb"):
         ledger.record(AuditRow(kind=kind))

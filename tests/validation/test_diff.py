@@ -25,17 +25,19 @@ def changing(project: Project) -> Project:
 @pytest.mark.parametrize(
     ("scope", "files", "result", "said"),
     [
-        ("src/app.py", {"src/app.py": OLD + "five\n"}, "pass", "1 lines changed in 1 files"),
-        ("src", {"src/app.py": OLD + "five\n"}, "pass", "1 lines"),
-        ("src/*.py<=1", {"src/app.py": "one\nTWO\nthree\nfour\n"}, "pass", "1 lines"),
+        ("src/app.py", {"src/app.py": OLD + "five\n"}, "pass", "1 line changed in 1 file"),
+        ("src", {"src/app.py": OLD + "five\n"}, "pass", "1 line "),
+        ("src/*.py<=1", {"src/app.py": "one\nTWO\nthree\nfour\n"}, "pass", "1 line "),
         ("src/*.py<=1", {"src/app.py": "one\nTWO\nTHREE\nfour\n"}, "fail", "more than 1"),
         ("docs/*", {"src/app.py": ""}, "fail", "outside docs/*:\nsrc/app.py"),
         ("docs", {"documents/a.md": "x\n"}, "fail", "outside docs"),
-        ("docs,src/new.py", {"src/new.py": "x\ny\n"}, "pass", "2 lines changed in 1 files"),
-        ("<=1", {"anywhere.txt": "x\n"}, "pass", "1 lines"),
+        ("docs,src/new.py", {"src/new.py": "x\ny\n"}, "pass", "2 lines changed in 1 file"),
+        ("<=1", {"anywhere.txt": "x\n"}, "pass", "1 line "),
         ("<=1", {"src/app.py": "", "docs/use.md": ""}, "fail", "src/app.py: 4\ndocs/use.md: 4"),
-        ("docs", {"src/app.py": OLD, "docs/use.md": "x\n"}, "pass", "in 1 files"),
+        ("docs", {"src/app.py": OLD, "docs/use.md": "x\n"}, "pass", "in 1 file"),
         ("docs", {"../outside": "x\n"}, "fail", "unsafe path"),
+        ("docs", {"src/app.py": OLD.replace("\n", "\r\n")}, "fail", "changes 1 file outside docs"),
+        ("docs", {"src/app.py": OLD.rstrip("\n")}, "fail", "changes 1 file outside docs"),
     ],
 )
 async def test_only_named_files_and_so_many_lines_may_change(

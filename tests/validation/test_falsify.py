@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import math
+import re
 import unittest
 from collections.abc import Callable
 from random import Random
@@ -42,13 +44,33 @@ self.assertEqual(nine(), 9)
 self.assertEqual("a", items()[1], "with a message")
 self.assertTrue(yes())
 self.assertFalse(no())
+assert yes() and nine() == 9
+assert yes() and nine()
+assert nine() == pytest.approx(9)
+assert nine() == pytest.approx(9, abs=0.1)
+assert math.isclose(nine(), 9.0)
+assert "1" in "123"
+wanted = 9; assert nine() == wanted
+for wanted in [9, 9]: assert nine() == wanted
+for at, wanted in ((0, 1), (1, "a")): assert items()[at] == wanted
+with pytest.raises(TypeError): nine(1)
+with pytest.raises((TypeError, ValueError)): nine(1)
+with self.assertRaises(TypeError): nine(1)
+self.assertRaises(TypeError, nine, 1)
+self.assertAlmostEqual(nine(), 9.0)
+self.assertListEqual(items(), [1, "a"])
+with self.subTest(): self.assertEqual(nine(), 9)
 """
 SEEN = """
 assert nine() < 10
 assert nine() == len("123456789")
 assert nine() != 8
 assert 1 < nine() < 10
-assert yes() and nine()
+assert nine() == NINE
+wanted = sum([4, 5]); assert nine() == wanted
+for wanted in ALL: assert nine() == wanted
+assert nine() == pytest.approx(9, rel=0.5)
+self.assertEqual(nine(), NINE)
 self.assertEqual(nine(), len("123456789"))
 self.assertIn(1, items())
 self.assertIs(yes(), yes())
@@ -59,18 +81,23 @@ NAMES: dict[str, Any] = {
     "no": lambda: False,
     "items": lambda: [1, "a"],
     "self": unittest.TestCase(),
+    "NINE": 9,
+    "math": math,
+    "pytest": pytest,
 }
+MODULE = "ALL = [9]\n"
 
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def statements(text: str) -> list[str]:
-    return [ast.get_source_segment(text, node) or "" for node in ast.parse(text).body]
+    """Each begins a line; what belongs to it is indented, or follows a semicolon."""
+    return re.split(r"\n(?=\S)", text.strip())
 
 
-def run(source: str, name: str = "test_it") -> None:
-    names = dict(NAMES)
+def run(source: str, name: str = "test_it", names: dict[str, Any] = NAMES) -> None:
+    names = dict(names)
     exec(compile(source, "test", "exec"), names)
     function: Callable[[], None] = names[name]
     function()
@@ -85,12 +112,73 @@ def only(source: str, seed: int = 0) -> Flip:
 @pytest.mark.parametrize("seed", range(5))
 def test_what_passed_fails_when_it_is_made_false(statement: str, seed: int) -> None:
     body = "\n".join(f"    {line}" for line in statement.splitlines())
-    source = f"def test_it():\n    words = 'ü'\n{body}\n"
+    source = f"{MODULE}def test_it():\n    words = 'ü'\n{body}\n"
     run(source)
     flip = only(source, seed)
     assert flip.is_hidden == (statement in statements(HIDDEN))
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, TypeError)):
         run(flipped(source, [flip]))
+
+
+class Everything:
+    """What an answer may return to equal, hold and be whatever a test wants."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "assert nine() == 9",
+        "assert nine() == NINE",
+        "wanted = 9; assert nine() == wanted",
+        "wanted = sum([4, 5]); assert nine() == wanted",
+        "found = nine(); assert found == len('123456789')",
+        "for wanted in ALL: assert nine() == wanted",
+        "assert 9 in nine()",
+        "assert 'a' in nine()",
+        "self.assertEqual(nine(), NINE)",
+        "self.assertEqual(NINE, nine())",
+    ],
+)
+def test_what_equals_everything_passes_also_what_is_false(statement: str) -> None:
+    names = {**NAMES, "nine": Everything}
+    source = f"{MODULE}def test_it():\n    {statement}\n"
+    run(source, names=names)
+    run(flipped(source, [only(source)]), names=names)
+
+
+@pytest.mark.parametrize(
+    "cases",
+    [
+        '("n", "wanted"), [(1, 2), (2, 4)]',
+        '"n, wanted", [(1, 2), [2, 4]]',
+        '"n,wanted", [pytest.param(1, 2, id="one"), (2, 4)]',
+        '["wanted", "n"], ((2, 1), (4, 2))',
+    ],
+)
+def test_every_case_of_a_parametrized_test_is_made_false(cases: str) -> None:
+    source = (
+        f"@pytest.mark.parametrize({cases})\n"
+        "def test_it(n, wanted):\n    assert double(n) == wanted\n"
+    )
+    flip = only(source)
+    assert flip.is_hidden
+    names = {"pytest": pytest}
+    exec(compile(flipped(source, [flip]), "test", "exec"), names)
+    [mark] = names["test_it"].pytestmark  # pyright: ignore
+    names_of = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
+    for case in mark.args[1]:
+        given = dict(zip(map(str.strip, names_of), getattr(case, "values", case), strict=True))
+        n, wanted = given["n"], given["wanted"]
+        assert n in (1, 2)
+        assert wanted != 2 * n
 
 
 @given(
@@ -119,12 +207,22 @@ def test_another_literal_never_equals_the_one_it_replaces(value: Any, seed: int)
         "    return\n    assert 1 == 1\n",
         "    if no():\n        return\n    assert 1 == 1\n",
         "    for item in []:\n        assert item == 1\n",
+        "    for item in given():\n        assert item == 1\n",
+        "    for item in [1, 2]:\n        if item:\n            break\n        assert item == 1\n",
         "    with given():\n        assert 1 == 1\n",
         "    print(1 == 1)\n",
     ],
 )
 def test_an_assertion_that_may_not_be_reached_is_left_alone(body: str) -> None:
     assert flips(f"def test_it():\n{body}", Random(0)) == []
+
+
+@pytest.mark.parametrize(
+    "constant", ["ALL = ALL", "ALL = ALL.items()", "ALL = []", "ALL = given()"]
+)
+def test_a_loop_over_what_may_be_empty_is_left_alone(constant: str) -> None:
+    source = f"{constant}\ndef test_it():\n    for item in ALL:\n        assert item == 1\n"
+    assert flips(source, Random(0)) == []
 
 
 def test_a_name_that_is_defined_twice_is_left_alone() -> None:

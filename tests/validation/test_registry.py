@@ -186,7 +186,7 @@ async def test_without_a_sandbox_code_is_not_run(
     from rung.validation.sandbox import SandboxStatus, runner
 
     nothing = SandboxStatus(active=None, reasons=("bubblewrap: no", "landlock: no"))
-    monkeypatch.setitem(runner._probed, "auto", nothing)
+    monkeypatch.setitem(runner._probed, "auto", (nothing, float("inf")))
     verdict = await project.check("cmd:touch ran", {})
     assert verdict.result == "unavailable"
     assert "bubblewrap: no; landlock: no" in verdict.evidence

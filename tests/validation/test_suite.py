@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from rung.config.settings import SandboxSettings
 from rung.validation import CheckContext
-from rung.validation.checks import suite
+from rung.validation.checks import expected, suite
 from rung.validation.checks.pytest_run import Run
 from tests.validation.conftest import Project
 
@@ -160,7 +161,7 @@ async def test_a_module_that_cannot_be_collected_yet_hides_nothing(project: Proj
     files = {"solution.py": RIGHT, "conftest.py": dropping, "cases.py": "CASES = [1, 2, 3]\n"}
     verdict = await project.check("tests:tests", files)
     assert verdict.result == "fail"
-    assert "1 tests did not run:\ntests.test_add::test_adds" in verdict.evidence
+    assert "1 test did not run:\ntests.test_add::test_adds" in verdict.evidence
 
 
 async def test_what_the_tests_import_from_their_folder_is_the_projects(project: Project) -> None:
@@ -179,7 +180,7 @@ async def test_what_the_tests_import_from_their_folder_is_the_projects(project: 
 async def test_a_failure_that_does_not_come_again_is_an_accident(
     adding: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The machine has a bad moment in the first two runs: the true one and the false one."""
+    """The machine has a bad moment in the first three runs, two of them of false tests."""
     adding.add("solution.py", WRONG)
     adding.add("tests/test_add.py", TESTS.replace("def", "from pathlib import Path\n\ndef", 1))
     shaky = "\ndef test_shakes():\n    assert not Path('bad_moment').exists()\n"
@@ -189,7 +190,7 @@ async def test_a_failure_that_does_not_come_again_is_an_accident(
     async def run_in_bad_moments(context: CheckContext, folder: Path, nodes: Sequence[str]) -> Run:
         nonlocal runs
         runs += 1
-        if runs <= 2 or is_always_bad:
+        if runs <= 3 or is_always_bad:
             (folder / "bad_moment").touch()
         return await run(context, folder, nodes)
 
@@ -264,3 +265,64 @@ async def test_the_users_project_is_not_touched(adding: Project) -> None:
     await adding.check("tests:tests", {"solution.py": RIGHT})
     assert sorted(str(path) for path in adding.base.rglob("*")) == before
     assert (adding.base / "solution.py").read_text() == WRONG
+
+
+async def test_the_projects_own_tests_are_collected_once_until_it_changes(
+    adding: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected: list[str] = []
+    collect = expected.collect_base
+
+    async def counting(context: CheckContext, target: str) -> expected.Expected | None:
+        collected.append(target)
+        return await collect(context, target)
+
+    monkeypatch.setattr(expected, "collect_base", counting)
+    for solution in (RIGHT, WRONG):
+        await adding.check("tests:tests", {"solution.py": solution})
+    assert collected == ["tests"]
+    more = TESTS + "\ndef test_more():\n    assert add(2, 2) == 5\n"
+    (adding.base / "tests/test_add.py").write_text(more)
+    verdict = await adding.check("tests:tests", {"solution.py": RIGHT})
+    assert collected == ["tests", "tests"]
+    assert "test_more" in verdict.evidence
+
+
+async def test_neither_age_nor_place_of_a_file_tells_which_tests_are_false(
+    adding: Project,
+) -> None:
+    """Of two test files, each has false tests in one of the two runs."""
+    look = (
+        "from pathlib import Path\n\n"
+        "def looks():\n"
+        "    files = sorted(Path('tests').glob('test_[a-z]*_.py'))\n"
+        "    found = [path.stat() for path in files]\n"
+        "    return all(file.st_mtime < 1e9 for file in found) and len(found)\n"
+    )
+    for name in ("one", "two"):
+        test = f"from solution import looks\n\ndef test_{name}():\n    assert looks() == 2\n"
+        adding.add(f"tests/test_{name}_.py", test)
+        for folder in (adding.base, adding.scratch):
+            os.utime(folder / f"tests/test_{name}_.py", (1e8, 1e8))
+    verdict = await adding.check("tests:tests", {"solution.py": RIGHT + look})
+    assert verdict.result == "pass", verdict.evidence
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("pytest.ini", "[pytest]\npython_files =\n    check_*.py\n    test_*.py\n"),
+        ("pyproject.toml", "[tool.pytest.ini_options]\npython_files = [\n  'check_*.py',\n]\n"),
+    ],
+)
+async def test_tests_under_names_that_the_project_chose_are_the_projects(
+    project: Project, name: str, setting: str
+) -> None:
+    for folder in (project.base, project.scratch):
+        (folder / "pytest.ini").unlink()
+    project.add(name, setting)
+    project.add("checks/check_add.py", TESTS)
+    files = {"solution.py": WRONG, "checks/check_add.py": "def test_adds(): pass\n"}
+    assert (await project.check("tests:checks", files)).result == "fail"
+    verdict = await project.check("tests:checks", {**files, "solution.py": RIGHT})
+    assert (verdict.result, verdict.evidence) == ("pass", "2 passed")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rung.wording import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -37,16 +39,20 @@ async def _classified(
 ) -> tuple[Classification, Signals, LadderReport]:
     from pathlib import Path
 
+    from rung.cli.do_task import rooted
     from rung.errors import UsageError
     from rung.escalation.signals import signals_of
     from rung.facade import Rung
+    from rung.validation.workspace import project_root
 
     if not text.strip():
         raise UsageError("the request has no text: say what is to be done")
+    root = project_root(Path.cwd())
+    paths = [rooted(path, Path.cwd(), root) for path in files]
     async with Rung() as rung:
-        found = await rung.classify(text, files)
+        found = await rung.classify(text, paths, root)
         ladder = (await rung.ladders(found.type))[0]
-    return found, signals_of(Path.cwd(), files), ladder
+    return found, signals_of(root, paths), ladder
 
 
 def _show(found: Classification, signals: Signals, ladder: LadderReport) -> None:
@@ -59,8 +65,9 @@ def _show(found: Classification, signals: Signals, ladder: LadderReport) -> None
     if signals.files:
         seen = "" if signals.is_complete else ", of the part that was looked at"
         say(
-            f"  {len(signals.files)} files with {signals.lines} lines, imported by"
-            f" {signals.fan_in} modules and {signals.tests} tests{seen}"
+            f"  {counted(len(signals.files), 'file')} with {counted(signals.lines, 'line')}, "
+            f"imported by {counted(signals.fan_in, 'module')} and "
+            f"{counted(signals.tests, 'test')}{seen}"
         )
     for path in signals.missing:
         say(f"  {path} does not exist")

@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from rung.ledger.reports import Summary
 
 
+A_CENTURY_HOURS = 24 * 36_525
+
+
+def _checked_hours(_: click.Context, __: click.Parameter, hours: float) -> float:
+    if hours != hours:  # nan is in every range
+        raise click.BadParameter("nan is no number of hours")
+    return hours
+
+
 @click.group()
 def command() -> None:
     """Show what was done: calls, tasks, cost."""
@@ -18,7 +27,8 @@ def command() -> None:
 @command.command()
 @click.option(
     "--window-hours",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=A_CENTURY_HOURS),
+    callback=_checked_hours,
     default=24.0,
     show_default=True,
     help="How far to look back.",

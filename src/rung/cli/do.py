@@ -23,6 +23,11 @@ import click
 )
 @click.option("--chain", help="Models or tiers to try, comma-separated, in order.")
 @click.option("--budget", type=click.FloatRange(min=0), help="Most to spend on it, in USD.")
+@click.option(
+    "--at-end",
+    type=click.Choice(["review", "skip"]),
+    help="If every rung fails: wait for a person, or let it go.",
+)
 @click.option("--seed", type=int, help="Repeat answers, where the engine can.")
 @click.option("--local-only", is_flag=True, help="Never leave this machine, whatever else is set.")
 @click.option("--yes", is_flag=True, help="Agree to paid models, inside the budget.")

@@ -48,13 +48,14 @@ def read_task(text: str | None, task_file: Path | None, given: dict[str, Any]) -
     task = Task(
         text or "",
         checks=[_rooted_check(spec, cwd, root) for spec in given.get("checks", ())],
-        files=[_rooted(path, cwd, root) for path in given.get("files", ())],
-        out=[_rooted(path, cwd, root) for path in given.get("out", ())],
+        files=[rooted(path, cwd, root) for path in given.get("files", ())],
+        out=[rooted(path, cwd, root) for path in given.get("out", ())],
         schema=read_schema(schema) if schema else None,
         type=given.get("type_"),
         chain=[part.strip() for part in given["chain"].split(",")] if "chain" in given else None,
         budget_usd=given.get("budget"),
         local_only=given.get("local_only", False),
+        at_end=given.get("at_end"),
         seed=given.get("seed"),
         root=root,
     )
@@ -62,7 +63,7 @@ def read_task(text: str | None, task_file: Path | None, given: dict[str, Any]) -
     return msgspec.structs.replace(task, text=task.text + piped_text())
 
 
-def _rooted(path: str, cwd: Path, root: Path) -> str:
+def rooted(path: str, cwd: Path, root: Path) -> str:
     """A path given relative to the current folder, relative to the project's root."""
     full = Path(path) if Path(path).is_absolute() else cwd / path
     try:
@@ -75,15 +76,14 @@ def _rooted_check(spec: str, cwd: Path, root: Path) -> str:
     kind, colon, argument = spec.partition(":")
     if kind in ("tests", "schema") and argument:
         path, node, test = argument.partition("::")
-        return f"{kind}:{_rooted(path, cwd, root)}{node}{test}"
+        return f"{kind}:{rooted(path, cwd, root)}{node}{test}"
     return f"{kind}{colon}{argument}"
 
 
 def run_task(task: Task, *, yes: bool, apply: bool, as_json: bool) -> int:
     """Run a task, show what happens, return the exit status."""
     progress = Progress(is_quiet=as_json)
-    with progress:
-        outcome, written, apply_error = run(_execute(task, progress, yes=yes, apply=apply))
+    outcome, written, apply_error = run(_execute(task, progress, yes=yes, apply=apply))
     if as_json:
         print_json(outcome)
     else:
@@ -98,9 +98,10 @@ async def _execute(
     task: Task, progress: Progress, *, yes: bool, apply: bool
 ) -> tuple[Outcome, list[str], RungError | None]:
     async with Rung() as rung:
-        outcome = await rung.execute(
-            task, approve=approver(progress, yes), on_event=progress.on_event
-        )
+        with progress:
+            outcome = await rung.execute(
+                task, approve=approver(progress, yes), on_event=progress.on_event
+            )
         if not apply or outcome.status != "verified":
             return outcome, [], None
         try:

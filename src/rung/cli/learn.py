@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
+from rung.wording import counted
+
 if TYPE_CHECKING:
     from rung.escalation.learning.learning import Learned, Learning
     from rung.escalation.task import TaskType
@@ -75,7 +77,7 @@ def revert(suggestion_id: int) -> None:
 def reset() -> None:
     """Revert what is applied and begin anew. The attempts stay on record."""
     reverted = _with(lambda it: it.reset())
-    click.echo(f"learning begins anew; {reverted} suggestions were reverted")
+    click.echo(f"learning begins anew; reverted {counted(reverted, 'suggestion')}")
 
 
 @command.command()
@@ -123,8 +125,8 @@ def _print(learned: Learned) -> None:
     from rung.cli.table import number, print_table
 
     click.echo(
-        f"mode {learned.mode} · {learned.attempts} attempts that checks decided · "
-        f"{learned.labels} labels"
+        f"mode {learned.mode} · {counted(learned.attempts, 'attempt')} that checks decided · "
+        f"{counted(learned.labels, 'label')}"
     )
     for view in learned.types:
         click.echo()
@@ -132,7 +134,7 @@ def _print(learned: Learned) -> None:
         if not view.rungs:
             click.echo("  no model of its chain is available")
             continue
-        trusted = f"{view.labels} labels" if view.labels else view.source
+        trusted = counted(view.labels, "label") if view.labels else view.source
         checks = "+".join(view.checks) or "no checks"
         click.echo(
             printable(f"  {checks} let {view.false_accept:.0%} of wrong answers pass ({trusted})")

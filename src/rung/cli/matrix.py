@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rung.wording import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -93,11 +95,16 @@ def _show_missing(found: Sequence[LadderReport]) -> None:
 
 
 def _limits(report: LadderReport) -> str:
-    tries = f"{report.attempts_per_rung} tries on a rung, {report.max_attempts} attempts"
+    tries = f"{_tries(report.attempts_per_rung)} on a rung, "
+    tries += counted(report.max_attempts, "attempt")
     if report.always_review:
         return f"{tries}; always reviewed by a person"
     end = "a person reviews it" if report.at_end == "review" else "it is let go"
     return f"{tries}; if all fail, {end}"
+
+
+def _tries(count: int) -> str:
+    return "1 try" if count == 1 else f"{count} tries"
 
 
 _CHECKERS = {

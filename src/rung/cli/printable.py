@@ -12,6 +12,8 @@ _SEQUENCES = re.compile(
 )
 # Every other control character but line feed and tab, and what turns the direction of text about.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# What a terminal shows nothing of: zero-width characters and marks of direction.
+_INVISIBLE = re.compile(r"[\u00ad\u061c\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
@@ -22,6 +24,16 @@ def printable(text: str) -> str:
     and is harmless text in the other.
     """
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", _SEQUENCES.sub("", text)))
+
+
+def revealed(text: str) -> str:
+    """The text with `<U+202E>` for whatever a terminal would obey or not show; line feeds and tabs
+    stay. For text that a person answers for, where a part that is not seen would deceive
+    (https://trojansource.codes).
+    """
+    for hidden in (_CONTROLS, _INVISIBLE, _SURROGATES):
+        text = hidden.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
+    return text
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -29,6 +29,7 @@ from rung.escalation.events import (
     Warned,
 )
 from rung.escalation.task import Attempt, Outcome
+from rung.wording import counted
 
 MARKS = {
     "pass": "[green]✓[/]",
@@ -107,7 +108,7 @@ class Progress:
         saved = f" · saved ${outcome.saved_usd:.4f}" if outcome.saved_usd else ""
         self._print(
             f"{VERDICTS[outcome.status]}: {escape(outcome.reason)}\n"
-            f"  [dim]{len(outcome.attempts)} attempt{'s' * (len(outcome.attempts) != 1)}"
+            f"  [dim]{counted(len(outcome.attempts), 'attempt')}"
             f"{escape(who)} · {outcome.seconds:.1f} s · {usd(outcome.cost_usd)}{saved}[/]"
         )
         if written:
@@ -204,7 +205,7 @@ class Progress:
     def _say(self, text: str) -> None:
         if not self._console.is_interactive or self._console.quiet:
             return
-        line = f"[dim]{text} · {time.monotonic() - self._started:.0f} s[/]"
+        line = _Doing(text, self._started)
         if self._status is None:
             self._status = self._console.status(line)
             self._status.start()
@@ -215,6 +216,18 @@ class Progress:
         if self._status is not None:
             self._status.stop()
             self._status = None
+
+
+class _Doing:
+    """What is going on, and for how long by now: each refresh of the line looks again."""
+
+    def __init__(self, text: str, started: float) -> None:
+        self._text = text
+        self._started = started
+
+    def __rich__(self) -> Text:
+        seconds = time.monotonic() - self._started
+        return Text.from_markup(f"[dim]{self._text} · {seconds:.0f} s[/]")
 
 
 def escape(text: str) -> str:

@@ -9,11 +9,12 @@ import click
 
 from rung.cli.fail import fail
 from rung.errors import RungError, UsageError
+from rung.wording import counted
 
 if TYPE_CHECKING:
     from rung.escalation.learning.index import Stakes
     from rung.escalation.replay.outcomes import World
-    from rung.escalation.replay.replay import Replay
+    from rung.escalation.replay.replay import Question, Replay
     from rung.escalation.replay.scores import PolicyResult
 
 USD = click.FloatRange(min=0)
@@ -58,7 +59,7 @@ def command(
     """
     from rung.cli.run import print_json
     from rung.escalation.learning.index import Gate
-    from rung.escalation.replay.replay import Question, replay
+    from rung.escalation.replay.replay import Question
 
     try:
         world = _world(outcomes, from_ledger=from_ledger, columns=columns)
@@ -72,7 +73,7 @@ def command(
             splits=splits,
             seed=seed,
         )
-        found = replay(world, question)
+        found = _replay(world, question)
         if plot is not None:
             _write(plot, found)
     except RungError as error:
@@ -81,6 +82,19 @@ def command(
         print_json(found)
     else:
         _print(found)
+
+
+def _replay(world: World, question: Question) -> Replay:
+    """The replay; a terminal is told how far it has come, as it may take a minute."""
+    from rich.console import Console
+
+    from rung.escalation.replay.replay import replay
+
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        return replay(world, question)
+    with console.status("replaying") as status:
+        return replay(world, question, lambda step: status.update(f"replaying: {step}"))
 
 
 def _world(outcomes: Path | None, *, from_ledger: bool, columns: str | None) -> World:
@@ -138,8 +152,8 @@ def _print(found: Replay) -> None:
     ladders = sum(policy.name == "fixed" for policy in found.policies)
     left_out = f", {found.left_out} left out as some model lacks them" * bool(found.left_out)
     click.echo(
-        f"{found.tasks} tasks{left_out} · {len(found.models)} models · learned from {found.train}, "
-        f"tested on the rest, {found.splits} times"
+        f"{counted(found.tasks, 'task')}{left_out} · {counted(len(found.models), 'model')} · "
+        f"learned from {found.train}, tested on the rest, {counted(found.splits, 'time')}"
     )
     click.echo(
         f"checks accept {found.false_accept:.1%} of wrong answers and reject "

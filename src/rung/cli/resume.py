@@ -19,8 +19,7 @@ def resume(review_id: int, note: str, *, apply: bool, as_json: bool) -> int | No
     `None` where the item is not about leave to spend.
     """
     progress = Progress(is_quiet=as_json)
-    with progress:
-        found = run(_resume(review_id, note, progress, apply=apply))
+    found = run(_resume(review_id, note, progress, apply=apply))
     if found is None:
         return None
     outcome, written, error = found
@@ -41,9 +40,10 @@ async def _resume(
         item = await rung.reviews.show(review_id)
         if item.kind != "approval":
             return None
-        outcome = await rung.resume(
-            review_id, note, approve=approver(progress, yes=False), on_event=progress.on_event
-        )
+        with progress:
+            outcome = await rung.resume(
+                review_id, note, approve=approver(progress, yes=False), on_event=progress.on_event
+            )
         if not apply or outcome.status != "verified":
             return outcome, [], None
         task = Task(item.title, root=Path(item.outcome["root"]))

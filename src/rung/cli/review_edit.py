@@ -26,6 +26,7 @@ from rung.escalation.reviewed import Answer, answer_of, base_sha256, beside_of
 from rung.escalation.task import EXIT_STATUS
 from rung.facade import Rung
 from rung.ledger.rows import ReviewItem
+from rung.validation.paths import safe_path
 
 EDITORS = ("sensible-editor", "nano", "vi")
 TEXT, OBJECT = "answer.md", "answer.json"
@@ -37,7 +38,7 @@ def edit_item(review_id: int, note: str, *, apply: bool, force: bool, as_json: b
     folder = Path(tempfile.mkdtemp(prefix="rung-review-"))
     try:
         answer = edited_in(folder, item)
-        edited = run(_edit(review_id, answer, note, apply=apply, force=force, is_quiet=as_json))
+        edited = run(_edit(item, answer, note, apply=apply, force=force, is_quiet=as_json))
     except RungError as error:
         say(f"what you wrote is in {folder}", err=True)
         fail(error)
@@ -58,11 +59,13 @@ def edited_in(folder: Path, item: ReviewItem) -> Answer:
     answer = _to_edit(item)
     contents = _contents(answer)
     for name, text in contents.items():
-        path = folder / name
+        path = safe_path(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="")
     _run_editor([folder / name for name in contents])
     texts = {name: _read(folder / name, name) for name in contents}
+    if texts == contents:
+        return answer_of(item)  # an editor's own last line feed is no change either
     if answer.files:
         return msgspec.structs.replace(answer, files=texts)
     if answer.object is None:
@@ -76,9 +79,12 @@ def _to_edit(item: ReviewItem) -> Answer:
     if answer.answer or answer.files or answer.object is not None:
         return answer
     root = Path(beside_of(item).root)
-    paths = [root / path for path in base_sha256(item)]
-    present = [path.read_text(encoding="utf-8") if path.is_file() else "" for path in paths]
-    return Answer(files=dict(zip(base_sha256(item), present, strict=True)))
+    return Answer(
+        files={
+            path: _read(root / path, path) if (root / path).is_file() else ""
+            for path in base_sha256(item)
+        }
+    )
 
 
 def _contents(answer: Answer) -> dict[str, str]:
@@ -121,7 +127,7 @@ def _read(path: Path, name: str) -> str:
     except FileNotFoundError:
         raise UsageError(f"{name} was removed: an answer cannot leave a file out") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{name} is not UTF-8 text any more") from None
+        raise UsageError(f"{name} is not UTF-8 text") from None
 
 
 def _object(text: str) -> Any:
@@ -139,10 +145,13 @@ async def _editable(review_id: int) -> ReviewItem:
 
 
 async def _edit(
-    review_id: int, answer: Answer, note: str, *, apply: bool, force: bool, is_quiet: bool
+    seen: ReviewItem, answer: Answer, note: str, *, apply: bool, force: bool, is_quiet: bool
 ) -> Edited:
+    review_id = seen.id or 0
     async with Rung() as rung:
-        edited = await rung.reviews.edit(review_id, answer, note, apply=apply, force=force)
+        edited = await rung.reviews.edit(
+            review_id, answer, note, apply=apply, force=force, seen=seen
+        )
         if is_quiet:
             return edited
         console = Console(stderr=True, highlight=False, emoji=False)

@@ -11,7 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from rung.cli.printable import printable
+from rung.cli.printable import printable, revealed
 from rung.cli.progress import MARKS, escape, usd
 from rung.errors import UsageError
 from rung.escalation.apply import file_bytes, sha256
@@ -27,6 +27,7 @@ from rung.escalation.reviewed import (
 from rung.escalation.task import Attempt, Outcome
 from rung.ledger.rows import ReviewItem
 from rung.validation.verdict import Verdict
+from rung.wording import counted
 
 # Narrower than this, and attempts stand below each other.
 ATTEMPT_WIDTH = 56
@@ -41,8 +42,8 @@ def print_item(item: ReviewItem) -> None:
     _say(console, escape(item.reason))
     _say(
         console,
-        f"[dim]{outcome.type} · complexity {outcome.complexity:g} · {len(outcome.attempts)} "
-        f"attempt{'s' * (len(outcome.attempts) != 1)} · {outcome.seconds:.1f} s · "
+        f"[dim]{outcome.type} · complexity {outcome.complexity:g} · "
+        f"{counted(len(outcome.attempts), 'attempt')} · {outcome.seconds:.1f} s · "
         f"{usd(outcome.cost_usd)} · {escape(beside.root)} · task {escape(item.task_id)}[/]\n",
     )
     _print_attempts(console, outcome, beside)
@@ -73,8 +74,8 @@ def changes(root: Path, answer: Answer) -> Text:
         return text
     if answer.object is not None:
         document = msgspec.json.format(msgspec.json.encode(answer.object), indent=2).decode()
-        return text.append(printable(document) + "\n")
-    return text.append(printable(answer.answer).rstrip() + "\n" if answer.answer else "")
+        return text.append(revealed(document) + "\n")
+    return text.append(revealed(answer.answer).rstrip() + "\n" if answer.answer else "")
 
 
 def _print_attempts(console: Console, outcome: Outcome, beside: Beside) -> None:
@@ -132,14 +133,25 @@ def _changed_since(item: ReviewItem) -> list[str]:
     if item.state != "open":
         return []
     root, before = Path(beside_of(item).root), base_sha256(item)
-    return [path for path in answer_of(item).files if _now(root / path) != before.get(path)]
+    return [
+        path
+        for path, content in answer_of(item).files.items()
+        if _now(root / path) not in (before.get(path), sha256(content.encode()))
+    ]
 
 
 def _now(path: Path) -> str | None:
     try:
-        return sha256(file_bytes(path))
+        return sha256(_plain_bytes(path))
     except UsageError:  # a folder by now, or unreadable: not what it was
         return ""
+
+
+def _plain_bytes(path: Path) -> bytes | None:
+    """A file's content. Raises UsageError for a pipe or a device, which may never end."""
+    if path.exists() and not path.is_file():
+        raise UsageError("no plain file")
+    return file_bytes(path)
 
 
 def _print_what_next(console: Console, item: ReviewItem) -> None:
@@ -153,18 +165,33 @@ def _print_what_next(console: Console, item: ReviewItem) -> None:
 
 
 def _diff(full: Path, path: str, content: str) -> Text:
-    try:
-        before = full.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        before = []
-    lines = list(
-        difflib.unified_diff(before, content.splitlines(), f"a/{path}", f"b/{path}", lineterm="")
-    )
     text = Text()
-    for line in lines or [f"{path}: no difference to the file as it is now"]:
+    before = ""
+    try:
+        before = (_plain_bytes(full) or b"").decode("utf-8")
+    except UsageError as error:
+        text.append(f"{revealed(path)} as it is now: {printable(str(error))}\n", "yellow")
+    except UnicodeDecodeError:
+        text.append(f"{revealed(path)} as it is now is not UTF-8 text\n", "yellow")
+    if _is_crlf(content) and (not before or _is_crlf(before)):
+        before, content = before.replace("\r\n", "\n"), content.replace("\r\n", "\n")
+    lines = difflib.unified_diff(_lines(before), _lines(content), f"a/{path}", f"b/{path}")
+    for line in lines:
         style = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
-        text.append(printable(line) + "\n", style=style)
-    return text
+        text.append(revealed(line.removesuffix("\n")) + "\n", style=style)
+        if not line.endswith("\n"):
+            text.append("\\ no newline at the end\n", "dim")
+    return text or text.append(f"{revealed(path)}: no difference to the file as it is now\n")
+
+
+def _is_crlf(text: str) -> bool:
+    return text.count("\r\n") == text.count("\n") > 0
+
+
+def _lines(text: str) -> list[str]:
+    """Lines with their ends. Only a line feed ends one, whatever else Unicode may call a line."""
+    *whole, rest = text.split("\n")
+    return [*(f"{line}\n" for line in whole), *([rest] if rest else ())]
 
 
 def _indented(text: str, by: int) -> str:

@@ -9,6 +9,7 @@ import click
 
 from rung.cli.fail import fail
 from rung.errors import RungError
+from rung.wording import counted
 
 if TYPE_CHECKING:
     from rung.structured.audit import Report
@@ -128,7 +129,10 @@ def _print_table(report: Report) -> None:
         shown = {found.scope for found in report.findings}
         print_table(["scope", "meaning"], [row for row in SCOPES.items() if row[0] in shown])
     counts = ", ".join(f"{report.count(severity)} {severity}" for severity in SEVERITIES)
-    click.echo(f"{report.schemas} schemas in {report.files} files: {counts}", err=True)
+    click.echo(
+        f"{counted(report.schemas, 'schema')} in {counted(report.files, 'file')}: {counts}",
+        err=True,
+    )
 
 
 @command.command("compile", short_help="Print what an engine gets in place of a schema.")

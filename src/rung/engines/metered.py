@@ -10,6 +10,7 @@ from rung.engines.health import HEALTH_TIMEOUT_S
 from rung.engines.metrics import EngineMetrics, read_metrics
 from rung.engines.openai_compatible import OpenAICompatibleEngine
 from rung.errors import EngineError
+from rung.wording import counted
 
 
 class MeteredEngine(OpenAICompatibleEngine):
@@ -27,7 +28,7 @@ class MeteredEngine(OpenAICompatibleEngine):
         waiting = await self._waiting() if health.reachable.ok else None
         if not waiting:
             return health
-        busy = f"busy: {waiting} requests waiting"
+        busy = f"busy: {counted(waiting, 'request')} waiting"
         return replace(health, reachable=replace(health.reachable, error=busy))
 
     async def _waiting(self) -> int | None:

@@ -34,35 +34,50 @@ def apply_files(
 
     `base_sha256` is of what each path held when the work began (`None`: nothing). Raises
     UsageError, before anything is written, where a file holds something else by now: nobody's
-    work is overwritten.
+    work is overwritten. One that holds its new content already is no conflict: it was written
+    before, by an attempt that broke off or a decision that was taken back.
     """
     targets = {path: safe_path(root, path).resolve() for path in files}
+    contents = {path: _encoded(path, text) for path, text in files.items()}
     for path, target in targets.items():
-        if sha256(file_bytes(target)) != base_sha256.get(path):
+        known = (base_sha256.get(path), sha256(contents[path]))
+        if sha256(file_bytes(target)) not in known:
             raise UsageError(f"{path} changed while the task ran; nothing was written")
     staged: dict[Path, Path] = {}
     written: list[str] = []
+    path = ""
     try:
         for path, target in targets.items():
-            staged[target] = _stage(target, files[path])
+            staged[target] = _staged(target, contents[path])
         for path, target in targets.items():
             staged.pop(target).replace(target)
             written.append(path)
     except OSError as error:
         already = f"; already written: {', '.join(written)}" if written else "; nothing was written"
-        raise UsageError(f"{error.filename} cannot be written: {error.strerror}{already}") from None
+        raise UsageError(f"{path} cannot be written: {error.strerror}{already}") from None
     finally:
         for left in staged.values():
             left.unlink(missing_ok=True)
     return written
 
 
-def _stage(target: Path, content: str) -> Path:
-    """The content in a temporary file beside its target, with the target's mode."""
+def _encoded(path: str, text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(f"the answer's {path} is not valid Unicode; nothing was written") from None
+
+
+def _staged(target: Path, content: bytes) -> Path:
+    """The content in a temporary file beside its target, with the target's mode; else no file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     mode = target.stat().st_mode & 0o7777 if target.exists() else 0o644
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-        file.write(content)
-    Path(name).chmod(mode)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:200]}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).chmod(mode)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
     return Path(name)

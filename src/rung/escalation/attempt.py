@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,8 @@ _OWN_FAILURES: tuple[EngineErrorKind, ...] = ("bad_output", "refused")
 class Finished:
     """An attempt with what came of it: the candidate where there was one, and the evidence.
 
-    One that is carried over was made before the task had to wait; its answer is not here.
+    One that is carried over was made before the task had to wait. `before` is set on it: the
+    SHA-256 of every file that it could write, as it was then.
     """
 
     rung: int
@@ -49,7 +50,7 @@ class Finished:
     answer: str = ""
     candidate: Candidate | None = None
     error_kind: EngineErrorKind | None = None
-    is_carried_over: bool = False
+    before: Mapping[str, str | None] | None = None
 
     @property
     def tried(self) -> Tried:
@@ -68,7 +69,7 @@ class Finished:
     @property
     def counts(self) -> bool:
         """Whether it uses up one of a task's attempts; what had to wait for leave does not."""
-        return self.result != "no_answer" if self.is_carried_over else not self.is_unfit
+        return not self.is_unfit if self.before is None else self.result != "no_answer"
 
     @property
     def has_answer(self) -> bool:

@@ -11,15 +11,15 @@ from typing import Any
 import msgspec
 
 from rung.config.settings import EscalationSettings
-from rung.escalation.attempt import Attempter, Finished, evidence_of
+from rung.escalation.attempt import Attempter, Finished
 from rung.escalation.brief import Brief, brief_of
+from rung.escalation.earlier import Earlier, carried_over
 from rung.escalation.events import AttemptFinished, AttemptStarted, Climbed, OnEvent
 from rung.escalation.money.cost import CostGuard
 from rung.escalation.outcome import Ending
 from rung.escalation.plan import Plan
 from rung.escalation.policy import Limits, Next, Order, Stop, Tried, next_step
 from rung.escalation.record import Recorder
-from rung.escalation.task import Outcome
 from rung.routing.models import RoutedModel
 
 FIRST_TEMPERATURE = 0.2
@@ -33,7 +33,7 @@ class Run:
 
     plan: Plan
     guard: CostGuard
-    after: Outcome | None = None
+    after: Earlier | None = None
     finished: list[Finished] = field(default_factory=list[Finished])
     under_way: list[Finished] = field(default_factory=list[Finished])
     started: float = field(default_factory=time.monotonic)
@@ -45,12 +45,16 @@ class Run:
     @property
     def seconds(self) -> float:
         """The time of work, without that of waiting for leave."""
-        return time.monotonic() - self.started + (self.after.seconds if self.after else 0.0)
+        return time.monotonic() - self.started + self.seconds_before
+
+    @property
+    def seconds_before(self) -> float:
+        return self.after.outcome.seconds if self.after else 0.0
 
     @property
     def cost_usd(self) -> float | None:
         """What the task has cost; `None` where nobody knows."""
-        before, since = self.after.cost_usd if self.after else 0.0, self._spent_usd()
+        before, since = self.after.outcome.cost_usd if self.after else 0.0, self._spent_usd()
         return None if before is None or since is None else before + since
 
     def end(self, finished: Finished) -> None:
@@ -115,10 +119,13 @@ class Climb:
                 continue
             steps = self._side_by_side(step, rungs, tried, limits, order)
             done = await self._attempts([(rungs[s.rung], s) for s in steps], is_compressed)
-            for of_step, finished in zip(steps, done, strict=True):
-                if finished.result in ("passed", "unchecked"):
-                    return finished.result
-                tried.append(replace(finished.tried, rung=of_step.rung))
+            results = {finished.result for finished in done}
+            if "passed" in results:
+                return "passed"
+            if "unchecked" in results:
+                return "unchecked"
+            pairs = zip(steps, done, strict=True)
+            tried += [replace(item.tried, rung=of_step.rung) for of_step, item in pairs]
         return step.why
 
     def _is_too_small(self, rung: int) -> bool:
@@ -232,26 +239,6 @@ class Climb:
         )
         self._recorder.audit("climb", msgspec.to_builtins(event))
         self._emit(event)
-
-
-def carried_over(plan: Plan, after: Outcome) -> list[Finished]:
-    """The attempts from before the wait. Those of models that are not in the chain any more have
-    places below it.
-    """
-    names = [model.name for model in plan.chain]
-    models = dict.fromkeys(f"{item.engine}/{item.model}" for item in after.attempts)
-    gone = {name: -at for at, name in enumerate(models, start=1)}
-    return [
-        Finished(
-            rung=names.index(name) if name in names else gone[name],
-            attempt=attempt,
-            result=attempt.result or "no_answer",
-            evidence=evidence_of(attempt.verdicts),
-            is_carried_over=True,
-        )
-        for attempt in after.attempts
-        for name in [f"{attempt.engine}/{attempt.model}"]
-    ]
 
 
 async def _race(works: Iterable[Coroutine[Any, Any, Finished]]) -> None:

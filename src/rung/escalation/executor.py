@@ -13,13 +13,14 @@ from typing import Protocol
 import msgspec
 
 from rung.config.settings import Settings
-from rung.escalation.approvals import open_question
+from rung.escalation.approvals import open_question, still_open
 from rung.escalation.attempt import Attempter
 from rung.escalation.climb import Climb, FitTogether, Run
+from rung.escalation.earlier import Earlier
 from rung.escalation.events import OnEvent, Planned
 from rung.escalation.money.cost import Approve, CostGuard
 from rung.escalation.money.purse import Purse
-from rung.escalation.outcome import Ending, outcome_of, with_earlier
+from rung.escalation.outcome import Ending, outcome_of, waiting
 from rung.escalation.plan import Plan, make_plan
 from rung.escalation.policy import Order, next_step
 from rung.escalation.record import Recorder
@@ -91,31 +92,26 @@ class Executor:
         *,
         approve: Approve | None = None,
         on_event: OnEvent | None = None,
-        after: Outcome | None = None,
+        after: Earlier | None = None,
     ) -> Outcome:
         """Try the task's chain until its checks pass.
 
         `approve` is asked before a paid rung; without it paid rungs are refused unless the user's
-        settings allow them. A task that had to wait goes on `after` the outcome that it had then.
+        settings allow them. A task that had to wait goes on `after` what it had come to then.
         Raises UsageError for a task that is wrong in itself. A cancelled task is on record as such.
         """
         emit: OnEvent = on_event or (lambda _: None)
         settings = await self._orders.settings(self._settings)
         plan = await make_plan(
-            task, settings, self._router, task_id=after.task_id if after else None
+            task, settings, self._router, task_id=after.outcome.task_id if after else None
         )
         recorder = Recorder(self._ledger, plan, self._settings)
-        run = Run(plan=plan, guard=self._guard(plan, approve, emit), after=after)
+        run = Run(plan=plan, guard=self._guard(plan, approve, emit, after), after=after)
         emit(_planned(plan))
         try:
             ending = await self._climb(run, settings, recorder, emit)
             if ending == "deadline":
                 _cut_off(run, recorder, "timeout: the task's time was over")
-            outcome = outcome_of(
-                plan, run.finished, ending, seconds=run.seconds, cost_usd=run.cost_usd
-            )
-            question = open_question(plan, ending, run.guard)
-            return await recorder.finished(with_earlier(outcome, after), run.finished, question)
         except BaseException as error:
             # However it ends, what was done and paid is on record before the error goes on.
             is_cancelled = isinstance(error, asyncio.CancelledError)
@@ -123,13 +119,16 @@ class Executor:
             _cut_off(run, recorder, why)
             ended = "cancelled" if is_cancelled else "failed"
             recorder.ended(ended, run.finished, run.seconds, run.cost_usd)
+            _hand_back(run, recorder)
             raise
+        question = open_question(plan, ending, run.guard)
+        return await recorder.finished(_outcome(run, ending), run.finished, question)
 
     async def _climb(
         self, run: Run, settings: Settings, recorder: Recorder, emit: OnEvent
     ) -> Ending:
         plan = run.plan
-        limit = asyncio.timeout(settings.escalation.task_timeout_s)
+        limit = asyncio.timeout(max(0.0, settings.escalation.task_timeout_s - run.seconds_before))
         try:
             async with (
                 limit,
@@ -151,7 +150,9 @@ class Executor:
                 return "deadline"
             raise  # somebody else's: of a network drive, say
 
-    def _guard(self, plan: Plan, approve: Approve | None, emit: OnEvent) -> CostGuard:
+    def _guard(
+        self, plan: Plan, approve: Approve | None, emit: OnEvent, after: Earlier | None
+    ) -> CostGuard:
         budget = plan.task.budget_usd
         settings = self._settings.escalation
         return CostGuard(
@@ -163,6 +164,7 @@ class Executor:
             approve=approve,
             on_event=emit,
             usual_usd=lambda: self._orders.usual_usd(plan.classification.type),
+            tokens_used=after.asked.tokens_used if after else 0,
         )
 
 
@@ -175,6 +177,19 @@ def _planned(plan: Plan) -> Planned:
         checker=checker.name if checker else None,
         checks=plan.check_names,
     )
+
+
+def _outcome(run: Run, ending: Ending) -> Outcome:
+    return outcome_of(run.plan, run.finished, ending, seconds=run.seconds, cost_usd=run.cost_usd)
+
+
+def _hand_back(run: Run, recorder: Recorder) -> None:
+    """Say how far a task came that was approved and is stopped: it may be approved again."""
+    if run.after is not None:
+        asked = still_open(run.after.asked.question, run.guard)
+        outcome = waiting(_outcome(run, "cut_off"), run.finished, asked.question)
+        item = recorder.review_item(outcome, run.finished, asked)
+        run.after.cut_off(item)
 
 
 def _cut_off(run: Run, recorder: Recorder, error: str) -> None:

@@ -100,7 +100,7 @@ def judge_with(
         nonce = secrets.token_hex(8)
         shown = _shown(checker, candidate, base or {}, task, criteria, nonce)
         request = _request(checker, task, criteria, shown.text, nonce)
-        findings = await _findings(checker, complete, request, criteria, shown.text, nonce)
+        findings = await _findings(checker, complete, request, criteria, shown.quotable, nonce)
         is_own_work = worker is not None and worker == checker
         return _judgement(checker, findings, shown, is_own_work=is_own_work)
 
@@ -152,7 +152,7 @@ async def _findings(
     complete: Complete,
     request: ChatRequest,
     criteria: Sequence[str],
-    work: str,
+    quotable: str,
     nonce: str,
 ) -> list[_Finding]:
     """What the checker found, asked once more where it quoted what is not there."""
@@ -165,7 +165,7 @@ async def _findings(
             _Finding(criterion=criterion, **completion.parsed[f"criterion_{number}"])
             for number, criterion in enumerate(criteria, start=1)
         ]
-        misquoted = [item.quote for item in findings if not is_quoted(item.quote, work)]
+        misquoted = [item.quote for item in findings if not is_quoted(item.quote, quotable)]
         if not misquoted:
             return findings
         answer = Message(role="assistant", content=completion.text)

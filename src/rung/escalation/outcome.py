@@ -8,10 +8,12 @@ from typing import Literal
 import msgspec
 
 from rung.escalation.attempt import Finished
+from rung.escalation.money.cost import PaidRung
 from rung.escalation.plan import Plan
 from rung.escalation.task import Outcome, Status
+from rung.wording import counted
 
-Ending = Literal["passed", "unchecked", "top", "attempts", "not_worth_it", "deadline"]
+Ending = Literal["passed", "unchecked", "top", "attempts", "not_worth_it", "deadline", "cut_off"]
 
 
 def outcome_of(
@@ -35,7 +37,7 @@ def outcome_of(
         answer=candidate.text if candidate else "",
         object=candidate.object if candidate else None,
         files=dict(candidate.files) if candidate else {},
-        base_sha256={path: plan.before[path] for path in candidate.files} if candidate else {},
+        base_sha256=_base_sha256(plan, best) if best else {},
         model=best.attempt.model if best else None,
         engine=best.attempt.engine if best else None,
         tier=best.attempt.tier if best else None,
@@ -47,12 +49,9 @@ def outcome_of(
     )
 
 
-def with_earlier(outcome: Outcome, earlier: Outcome | None) -> Outcome:
-    """The outcome with the answer from before the task had to wait, where there is none since."""
-    if earlier is None or outcome.model is not None:
-        return outcome
-    names = ("answer", "object", "files", "base_sha256", "model", "engine", "tier", "answered")
-    return msgspec.structs.replace(outcome, **{name: getattr(earlier, name) for name in names})
+def _base_sha256(plan: Plan, best: Finished) -> dict[str, str | None]:
+    before = plan.before if best.before is None else best.before
+    return {path: before.get(path) for path in best.candidate.files} if best.candidate else {}
 
 
 def best_of(finished: Sequence[Finished]) -> Finished | None:
@@ -107,7 +106,8 @@ def reason_of(plan: Plan, finished: Sequence[Finished], ending: Ending, status: 
     attempts = sum(not item.is_unfit for item in finished)
     why = {
         "deadline": "the task's time was over",
-        "attempts": f"no more than {attempts} attempts are allowed",
+        "cut_off": "it was stopped",
+        "attempts": f"no more than {counted(attempts, 'attempt')} allowed",
         "top": "no rung is left",
         "not_worth_it": "another rung would cost more than it is worth",
     }.get(ending, ending)
@@ -116,7 +116,22 @@ def reason_of(plan: Plan, finished: Sequence[Finished], ending: Ending, status: 
         return why
     if best is None or best is last or status == "failed":
         return f"{why}; the last attempt failed{_because(last)}"
+    # Why the last rung was not asked, or did not answer, is what the user can do something about.
+    why += "" if last.has_answer else f", the last one did not answer{_because(last)}"
     return f"{why}; the best answer, of attempt {best.attempt.n}, failed{_because(best)}"
+
+
+def waiting(outcome: Outcome, finished: Sequence[Finished], question: PaidRung) -> Outcome:
+    """The outcome of a task that waits for an answer to `question`."""
+    best = best_of(finished)
+    failed = (
+        f"; the best answer, of attempt {best.attempt.n}, failed{_because(best)}" if best else ""
+    )
+    reason = (
+        f"{question.model} is paid, and nobody was there to agree; approve it to go on, for up to "
+        f"${question.worst_case_usd:.4f} a call and ${question.budget_left_usd:.2f} in all{failed}"
+    )
+    return msgspec.structs.replace(outcome, status="needs_review", reason=reason)
 
 
 def _passed(plan: Plan, best: Finished, status: Status) -> str:

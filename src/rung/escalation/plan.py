@@ -97,7 +97,7 @@ async def make_plan(
     check_paths(root, (*task.files, *task.out))
     if task.schema is not None:
         check_schema(task.schema)
-    classification = shifted(classification_of(task, settings, root), settings.learning.complexity)
+    classification = classified(task, settings, root)
     row = matrix(settings.matrix, router.tiers)[classification.type]
     checks, missing = chosen_checks(task, row, root)
     task_id = task_id or secrets.token_hex(8)
@@ -151,20 +151,24 @@ def check_paths(root: Path, paths: Sequence[str]) -> None:
             raise UsageError(f"{path} cannot be a file and a folder at once")
 
 
-def classification_of(task: Task, settings: Settings, root: Path) -> Classification:
-    """The type that the user gave, else the one that the rules say."""
+def classified(task: Task, settings: Settings, root: Path) -> Classification:
+    """The type that the user gave, else the one that the rules say; the complexity with what the
+    repository at `root` says of the task's files, and with `learning.complexity`.
+    """
     paths = (*task.files, *task.out)
     signals = signals_of(root, paths)
     if task.type is None:
-        return classify(task.text, paths, own_words(settings.classify), signals)
-    return Classification(
-        type=task.type,
-        complexity=complexity_of(task.type, task.text, len(paths), signals),
-        reasons=("given by the caller",),
-    )
+        found = classify(task.text, paths, own_words(settings.classify), signals)
+    else:
+        found = Classification(
+            type=task.type,
+            complexity=complexity_of(task.type, task.text, len(paths), signals),
+            reasons=("given by the caller",),
+        )
+    return _shifted(found, settings.learning.complexity)
 
 
-def shifted(found: Classification, shifts: Mapping[str, float]) -> Classification:
+def _shifted(found: Classification, shifts: Mapping[str, float]) -> Classification:
     """The classification with the settings' shift of its type's complexity, within 0 to 10."""
     shift = shifts.get(found.type, 0.0)
     if not shift:

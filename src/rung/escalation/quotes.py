@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+
+from rung.escalation.quoting import INVISIBLE
 
 _LEAST = 8  # characters: shorter ones are found anywhere
 _MARKS = "\"'`“”‘’«»"
@@ -43,8 +46,10 @@ def is_quoted(quote: str, work: str) -> bool:
         return not whole
     if _PRAISE.search(text) or _ORDERS.search(text):
         return False
-    parts = [text] if text in whole else [part for part in _ELLIPSIS.split(text) if part]
     least = min(_LEAST, len(whole))
+    if len(as_it_is := _flat(quote)) >= least and as_it_is in whole:
+        return True  # what looks like marks around it is the work's own
+    parts = [text] if text in whole else [part for part in _ELLIPSIS.split(text) if part]
     return bool(parts) and all(len(part) >= least and part in whole for part in parts)
 
 
@@ -53,11 +58,24 @@ def words_to_the_checker(work: str, given: str) -> str:
 
     What the task itself says (`given`) is no attempt of the worker's.
     """
-    known = _flat(given).lower()
-    for found in _ORDERS.finditer(_flat(work)):
+    known = _read(given).lower()
+    for found in _ORDERS.finditer(_read(work)):
         if found[0].lower() not in known:
             return found[0]
     return ""
+
+
+def _read(text: str) -> str:
+    """The words as a model reads them, in one line: without invisible signs, with hidden letters.
+
+    Unicode's tags are an alphabet that nobody sees; wide letters are letters all the same.
+    """
+    return _flat(unicodedata.normalize("NFKC", INVISIBLE.sub(_visible, text)))
+
+
+def _visible(found: re.Match[str]) -> str:
+    letter = chr(ord(found[0]) & 0x7F) if found[0] >= "\U000e0000" else ""
+    return letter if letter.isprintable() else ""
 
 
 def _plain(quote: str) -> str:

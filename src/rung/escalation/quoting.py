@@ -23,6 +23,9 @@ _MARKERS = re.compile(
     r"|<\|[\w./-]{1,40}\|>|<｜[^\n｜]{1,40}｜>|</?(?:start|end)_of_turn>",
     re.IGNORECASE,
 )
+_OPENING = re.compile(r"^[<\[]+")
+# Soft hyphens, zero-width and bidirectional marks, tags: what a person does not see, a model reads.
+INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 _FENCES = re.compile(r"`{3,}")
 
 
@@ -30,6 +33,15 @@ def plain(text: str) -> str:
     """The text without reasoning and without template markers; nothing else is changed."""
     # A space, or leaving out one marker could join the halves of another.
     return _MARKERS.sub(" ", _without_reasoning(text))
+
+
+def unmarked(text: str) -> str:
+    """All of the text, for who is to judge it: markers are broken up, and what is invisible shown.
+
+    Code may hold a marker in a string. What stands between two of them is as much a part of it.
+    """
+    broken = _MARKERS.sub(lambda found: _OPENING.sub(r"\g<0> ", found[0]), text)
+    return INVISIBLE.sub(lambda found: f"<U+{ord(found[0]):04X}>", broken)
 
 
 def _without_reasoning(text: str) -> str:

@@ -11,9 +11,9 @@ import msgspec
 
 from rung.config.settings import Settings, StoreContent
 from rung.errors import LedgerError
-from rung.escalation.approvals import kept, waiting
 from rung.escalation.attempt import Finished
-from rung.escalation.money.cost import PaidRung
+from rung.escalation.earlier import OpenQuestion, kept
+from rung.escalation.outcome import waiting
 from rung.escalation.plan import Plan
 from rung.escalation.reviewed import beside
 from rung.escalation.task import Attempt, Outcome
@@ -54,42 +54,50 @@ class Recorder:
         self._ledger.record(self._task_row(outcome, attempts, cost_usd, None, seconds))
 
     async def finished(
-        self, outcome: Outcome, finished: Sequence[Finished], question: PaidRung | None = None
+        self, outcome: Outcome, finished: Sequence[Finished], asked: OpenQuestion | None = None
     ) -> Outcome:
         """Record the task; put it into the review queue where it needs a person.
 
-        With a `question` it waits there for the answer.
+        With a question (`asked`) it waits there for the answer.
         """
-        if question is not None:
-            outcome = waiting(outcome, question)
-        if outcome.status == "needs_review":
-            outcome = await self._queued(outcome, finished, question)
-        self._ledger.record(
-            self._task_row(
-                outcome.status,
-                outcome.attempts,
-                outcome.cost_usd,
-                outcome.saved_usd,
-                outcome.seconds,
+        if asked is not None:
+            outcome = waiting(outcome, finished, asked.question)
+        try:
+            if outcome.status == "needs_review":
+                outcome = await self._queued(outcome, finished, asked)
+        finally:
+            # It has ended, even where the caller does not wait for the queue.
+            self._ledger.record(
+                self._task_row(
+                    outcome.status,
+                    outcome.attempts,
+                    outcome.cost_usd,
+                    outcome.saved_usd,
+                    outcome.seconds,
+                )
             )
-        )
         return outcome
 
-    async def _queued(
-        self, outcome: Outcome, finished: Sequence[Finished], question: PaidRung | None
-    ) -> Outcome:
-        kept_task = kept(self._plan, question) if question else {}
-        item = ReviewItem(
+    def review_item(
+        self, outcome: Outcome, finished: Sequence[Finished], asked: OpenQuestion | None
+    ) -> ReviewItem:
+        """What a person is shown, and what goes on if they agree to what was `asked`."""
+        return ReviewItem(
             task_id=outcome.task_id,
             title=shorten(self._plan.task.text, TITLE_LENGTH, placeholder=" …"),
             reason=outcome.reason,
             outcome={
                 **msgspec.to_builtins(outcome),
                 **msgspec.to_builtins(beside(self._plan, finished)),
-                **kept_task,
+                **(kept(self._plan, asked) if asked else {}),
             },
-            kind="approval" if question else "work",
+            kind="approval" if asked else "work",
         )
+
+    async def _queued(
+        self, outcome: Outcome, finished: Sequence[Finished], asked: OpenQuestion | None
+    ) -> Outcome:
+        item = self.review_item(outcome, finished, asked)
         try:
             review_id = await self._ledger.add_review(item)
         except LedgerError as error:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import builtins
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from rung.chat import JsonObject
 from rung.errors import UsageError
 from rung.escalation.apply import apply_files
 from rung.escalation.attempt import schema_verdict
@@ -23,7 +23,7 @@ from rung.escalation.reviewed import (
 )
 from rung.escalation.task import TaskType
 from rung.ledger.ledger import Ledger
-from rung.ledger.rows import AuditRow, Decision, ReviewItem, ReviewKind, ReviewState
+from rung.ledger.rows import AuditRow, Decision, LabelRow, ReviewItem, ReviewKind, ReviewState
 from rung.validation.verdict import Candidate, Verdict
 
 # Runs checks on a candidate in a scratch copy of a folder: `Rung.validate`.
@@ -72,24 +72,7 @@ class Reviews:
         Returns the item as it is now and the paths that were written. A person's approval is what
         makes these files good enough to write; nothing else of the queue ever is.
         """
-        item = await self._ledger.review(review_id)
-        _check_decision(item, decision, apply=apply)
-        written: builtins.list[str] = []
-
-        def write() -> None:
-            files, root = answer_of(item).files, _root_of(item)
-            written.extend(apply_files(root, files, base_sha256(item)))
-
-        decided = await self._ledger.decide_review(
-            review_id,
-            decision,
-            note,
-            label=label_of(item, decision, note),
-            before_commit=write if apply else None,
-        )
-        details = {"review": review_id, "note": note, "written": written}
-        self._audit(item, decision, details)
-        return decided, written
+        return await self._decide(await self._ledger.review(review_id), decision, note, apply=apply)
 
     async def edit(
         self,
@@ -99,39 +82,66 @@ class Reviews:
         *,
         apply: bool = False,
         force: bool = False,
+        seen: ReviewItem | None = None,
     ) -> Edited:
         """Put a person's answer in the place of the models', check it, and approve it.
 
         Where a check fails the item stays open and keeps the new answer, unless `force` says that
-        it is right all the same. What needs a tool that is missing does not hold it up.
+        it is right all the same. What needs a tool that is missing does not hold it up. `seen` is
+        the item that the person began with: UsageError where somebody edited it since.
         """
-        item = await self._ledger.review(review_id)
+        item = seen or await self._ledger.review(review_id)
         check_editable(item)
         if item.edited is None and answer == answer_of(item):
-            raise UsageError(
-                f"nothing was changed; `rung review approve {item.id}` takes the answer as it is"
-            )
+            so = f"`rung review approve {item.id}` takes the answer as it is"
+            raise UsageError(f"nothing was changed; {so if _is_answer(answer) else 'it is empty'}")
         check_paths(_root_of(item), tuple(answer.files))
-        item = await self._ledger.edit_review(review_id, msgspec.to_builtins(answer))
-        self._audit(item, "edited", {"review": review_id, "files": sorted(answer.files)})
+        item = await self._edit(item, answer)
         verdicts = tuple(await self._verdicts(item, answer))
         if not force and any(verdict.result in ("fail", "error") for verdict in verdicts):
             return Edited(item=item, verdicts=verdicts)
-        decided, written = await self.decide(review_id, "approved", note, apply=apply)
+        decided, written = await self._decide(item, "approved", note, apply=apply)
         return Edited(item=decided, verdicts=verdicts, written=tuple(written))
 
     async def reopen(self, review_id: int, note: str = "") -> ReviewItem:
         """Take a decision back, and the label that it made. Files that it wrote stay written."""
-        item = await self._ledger.review(review_id)
-        if item.kind == "approval" and item.state == "approved":
-            raise UsageError(
-                f"review {review_id} gave leave to spend, and its task went on: that cannot be "
-                "taken back"
-            )
-        reopened = await self._ledger.reopen_review(review_id)
-        details = {"review": review_id, "note": note, "was": item.state, "was_note": item.note}
-        self._audit(item, "reopened", details)
-        return reopened
+
+        def settle(item: ReviewItem) -> builtins.list[AuditRow]:
+            if item.kind == "approval" and item.state == "approved":
+                raise UsageError(
+                    f"review {review_id} gave leave to spend, and its task went on: that cannot be "
+                    "taken back"
+                )
+            return [_event(item, "reopened", note=note, was=item.state, was_note=item.note)]
+
+        return await self._ledger.reopen_review(review_id, settle=settle)
+
+    async def _decide(
+        self, seen: ReviewItem, decision: Decision, note: str, *, apply: bool
+    ) -> tuple[ReviewItem, builtins.list[str]]:
+        """Decide on the answer that was seen; on no other that may have taken its place."""
+        _check_decision(seen, decision, apply=apply)
+        written: builtins.list[str] = []
+
+        def settle(item: ReviewItem) -> builtins.list[LabelRow | AuditRow]:
+            _check_unedited(item, seen)
+            if apply:
+                files, root = answer_of(item).files, _root_of(item)
+                written.extend(apply_files(root, files, base_sha256(item)))
+            label = label_of(item, decision, note)
+            event = _event(item, decision, note=note, written=written)
+            return [event] if label is None else [event, label]
+
+        decided = await self._ledger.decide_review(seen.id or 0, decision, note, settle=settle)
+        return decided, written
+
+    async def _edit(self, seen: ReviewItem, answer: Answer) -> ReviewItem:
+        def settle(item: ReviewItem) -> builtins.list[AuditRow]:
+            _check_unedited(item, seen)
+            return [_event(item, "edited", files=sorted(answer.files))]
+
+        edited = msgspec.to_builtins(answer)
+        return await self._ledger.edit_review(seen.id or 0, edited, settle=settle)
 
     async def _verdicts(self, item: ReviewItem, answer: Answer) -> builtins.list[Verdict]:
         known = beside_of(item)
@@ -141,9 +151,18 @@ class Reviews:
             verdicts += await self._validate(candidate, known.checks, _root_of(item))
         return verdicts
 
-    def _audit(self, item: ReviewItem, what: str, details: JsonObject) -> None:
-        row = AuditRow(kind=f"review_{what}", task_id=item.task_id, actor="user", details=details)
-        self._ledger.record(row)
+
+def _event(item: ReviewItem, what: str, **details: Any) -> AuditRow:
+    about = {"review": item.id, **details}
+    return AuditRow(kind=f"review_{what}", task_id=item.task_id, actor="user", details=about)
+
+
+def _check_unedited(item: ReviewItem, seen: ReviewItem) -> None:
+    if item.edited != seen.edited:
+        raise UsageError(
+            f"the answer of review {item.id} was edited meanwhile; `rung review show {item.id}` "
+            "shows it as it is now"
+        )
 
 
 def _check_decision(item: ReviewItem, decision: Decision, *, apply: bool) -> None:
@@ -155,7 +174,7 @@ def _check_decision(item: ReviewItem, decision: Decision, *, apply: bool) -> Non
     if apply and (decision != "approved" or item.state != "open"):
         raise UsageError("only an open item that you approve can be applied")
     answer = answer_of(item)
-    if decision == "approved" and not (answer.answer or answer.files or answer.object is not None):
+    if decision == "approved" and not _is_answer(answer):
         raise UsageError(
             f"review {item.id} has no answer that could be right: write one with "
             f"`rung review edit {item.id}`, or reject or skip it"
@@ -164,6 +183,10 @@ def _check_decision(item: ReviewItem, decision: Decision, *, apply: bool) -> Non
         raise UsageError(
             f"the answer of review {item.id} has no files: approve it without applying"
         )
+
+
+def _is_answer(answer: Answer) -> bool:
+    return bool(answer.answer or answer.files or answer.object is not None)
 
 
 def check_editable(item: ReviewItem) -> None:

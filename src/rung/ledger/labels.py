@@ -46,8 +46,15 @@ def reset_at(connection: Connection) -> datetime | None:
 
 
 def answered_by(connection: Connection, task_id: str) -> AttemptRow | None:
-    """The attempt whose answer the task gave back: the one that passed, else the last."""
+    """The attempt whose answer the task gave back: the first that passed, else one that nothing
+    could check, else the one that passed most checks; of equals the latest.
+    """
     query = table_rows(AttemptRow).where(attempt.c.task_id == task_id).order_by(attempt.c.n)
     rows = read_rows(connection, AttemptRow, query)
-    passed = [row for row in rows if row.result in ("passed", "unchecked")]
-    return passed[-1] if passed else (rows[-1] if rows else None)
+    passed = next((row for row in rows if row.result == "passed"), None)
+    return passed or max(rows, key=_goodness, default=None)
+
+
+def _goodness(row: AttemptRow) -> tuple[bool, bool, int, int]:
+    passes = sum(verdict.get("result") == "pass" for verdict in row.verdicts)
+    return row.result == "unchecked", row.result != "no_answer", passes, row.n

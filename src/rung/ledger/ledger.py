@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,13 +14,16 @@ from rung.chat import JsonObject
 from rung.config.settings import LedgerSettings
 from rung.errors import LedgerError
 from rung.ledger import labels, reviews, suggestions
+from rung.ledger.access import Access
 from rung.ledger.address import Address, parse_address
 from rung.ledger.budgets import Budgets
 from rung.ledger.labels import Lessons
 from rung.ledger.lost import LostRows
 from rung.ledger.outbox import Outbox
+from rung.ledger.period import Period
 from rung.ledger.readers import newest, read_rows, table_rows
 from rung.ledger.reports import LedgerHealth, Summary, summarise
+from rung.ledger.reviews import Settle
 from rung.ledger.rows import (
     AttemptRow,
     AuditRow,
@@ -29,7 +31,6 @@ from rung.ledger.rows import (
     Decision,
     DownloadRow,
     InstallRow,
-    LabelRow,
     ReviewItem,
     ReviewKind,
     ReviewState,
@@ -40,18 +41,17 @@ from rung.ledger.rows import (
     now,
 )
 from rung.ledger.stats import Counts, count
-from rung.ledger.stats_queries import Period
 from rung.ledger.store import Store, describe
 from rung.ledger.tables import attempt, audit_event, model_install
 from rung.ledger.threads import off_loop
 from rung.ledger.writer import Writer
 
-T = TypeVar("T")
-
 HEALTH_TIMEOUT_S = 2.0
-ANSWER_TIMEOUT_S = 30.0
 COUNT_TIMEOUT_S = 600.0
-CATCH_UP_S = 1.0
+
+
+def _nothing(_: ReviewItem) -> tuple[()]:
+    return ()
 
 
 class Ledger:
@@ -69,6 +69,7 @@ class Ledger:
         self._lost = lost
         self._outbox = Outbox(lost)
         self._writer = Writer(store, self._outbox, lost) if store is not None else None
+        self._access = Access(address, store, self._outbox)
         self.budgets = Budgets(store, data_dir, address.masked)
 
     @classmethod
@@ -120,45 +121,53 @@ class Ledger:
     async def summary(self, window_hours: float) -> Summary:
         """Models, tools and tasks of the last hours."""
         since = now() - timedelta(hours=window_hours)
-        return await self._read(
+        return await self._access.read(
             lambda connection: summarise(connection, since), Summary(since=since)
         )
 
     async def counts(self, period: Period) -> Counts:
         """Everything that can be counted of a period; a large ledger takes its time."""
-        return await self._read(
+        return await self._access.read(
             lambda connection: count(connection, period), Counts(), COUNT_TIMEOUT_S
         )
 
     async def calls(self, limit: int = 50) -> list[CallRow]:
         """Newest first."""
-        return await self._read(lambda connection: newest(connection, CallRow, limit), [])
+        return await self._access.read(lambda connection: newest(connection, CallRow, limit), [])
 
     async def tasks(self, limit: int = 50) -> list[TaskRow]:
         """Newest first."""
-        return await self._read(lambda connection: newest(connection, TaskRow, limit), [])
+        return await self._access.read(lambda connection: newest(connection, TaskRow, limit), [])
 
     async def audit(self, limit: int = 50, kind: str | None = None) -> list[AuditRow]:
         """Newest first; of one kind, or of all."""
         query = table_rows(AuditRow).order_by(audit_event.c.id.desc()).limit(limit)
         if kind is not None:
             query = query.where(audit_event.c.kind == kind)
-        return await self._read(lambda connection: read_rows(connection, AuditRow, query), [])
+        return await self._access.read(
+            lambda connection: read_rows(connection, AuditRow, query), []
+        )
 
     async def downloads(self, limit: int = 50) -> list[DownloadRow]:
         """The last that were begun, newest first; whoever runs them."""
-        return await self._read(lambda connection: newest(connection, DownloadRow, limit), [])
+        return await self._access.read(
+            lambda connection: newest(connection, DownloadRow, limit), []
+        )
 
     async def installs(self) -> list[InstallRow]:
         """What is installed where, of all hosts that share this ledger; what was removed is not."""
         query = table_rows(InstallRow).where(model_install.c.removed_at.is_(None))
         query = query.order_by(model_install.c.place)
-        return await self._read(lambda connection: read_rows(connection, InstallRow, query), [])
+        return await self._access.read(
+            lambda connection: read_rows(connection, InstallRow, query), []
+        )
 
     async def attempts(self, task_id: str) -> list[AttemptRow]:
         """One task's attempts, in their order."""
         query = table_rows(AttemptRow).where(attempt.c.task_id == task_id).order_by(attempt.c.n)
-        return await self._read(lambda connection: read_rows(connection, AttemptRow, query), [])
+        return await self._access.read(
+            lambda connection: read_rows(connection, AttemptRow, query), []
+        )
 
     async def reviews(
         self,
@@ -169,17 +178,17 @@ class Ledger:
         limit: int | None = None,
     ) -> list[ReviewItem]:
         """Newest first; `None` narrows nothing."""
-        return await self._read(
+        return await self._access.read(
             lambda connection: reviews.find(connection, state, kind, task_type, limit), []
         )
 
     async def review_counts(self) -> dict[ReviewState, int]:
         """How many reviews are in each state."""
-        return await self._read(reviews.counts, {})
+        return await self._access.read(reviews.counts, {})
 
     async def review(self, review_id: int) -> ReviewItem:
         """One item, whatever its state. `LedgerError` if there is none."""
-        item = await self._read(lambda connection: reviews.get(connection, review_id), None)
+        item = await self._access.read(lambda connection: reviews.get(connection, review_id), None)
         if item is None:
             raise reviews.unknown(review_id)
         return item
@@ -194,41 +203,38 @@ class Ledger:
                 "the review queue needs a ledger, which is off: unset RUNG_DATABASE_URL to keep it "
                 "in a file"
             )
-        return await self._write(self._store, lambda connection: reviews.add(connection, item))
+        return await self._access.write(lambda connection: reviews.add(connection, item))
 
     async def decide_review(
-        self,
-        review_id: int,
-        state: Decision,
-        note: str = "",
-        *,
-        label: LabelRow | None = None,
-        before_commit: Callable[[], object] | None = None,
+        self, review_id: int, state: Decision, note: str = "", *, settle: Settle = _nothing
     ) -> ReviewItem:
         """Decide an open item, once; returns it decided. `LedgerError` if it is not open.
 
-        `label` goes on record with it. `before_commit` is called once nobody else can decide it
-        any more, in another thread; if it raises, the item stays open.
+        `settle` is called with the item, in another thread, once nobody else can change it: the
+        rows that it returns go on record with the decision; if it raises, nothing is changed. So
+        it is with `edit_review` and `reopen_review`.
         """
-
-        def work(connection: Connection) -> ReviewItem:
-            item = reviews.decide(connection, review_id, state, note, label)
-            if before_commit is not None:
-                before_commit()
-            return item
-
-        return await self._change_review(review_id, work)
-
-    async def edit_review(self, review_id: int, edited: JsonObject) -> ReviewItem:
-        """Give an open item another answer; returns it. `LedgerError` if it is not open."""
         return await self._change_review(
-            review_id, lambda connection: reviews.edit(connection, review_id, edited)
+            review_id, lambda connection: reviews.decide(connection, review_id, state, note, settle)
         )
 
-    async def reopen_review(self, review_id: int) -> ReviewItem:
-        """Take a decision and its label back; returns the item. `LedgerError` if it is open."""
+    async def edit_review(
+        self, review_id: int, edited: JsonObject, *, settle: Settle = _nothing
+    ) -> ReviewItem:
+        """Give an open item another answer; returns it. `LedgerError` if it is not open."""
         return await self._change_review(
-            review_id, lambda connection: reviews.reopen(connection, review_id)
+            review_id, lambda connection: reviews.edit(connection, review_id, edited, settle)
+        )
+
+    async def reopen_review(
+        self, review_id: int, *, anew: ReviewItem | None = None, settle: Settle = _nothing
+    ) -> ReviewItem:
+        """Take a decision and its label back; returns the item. `LedgerError` if it is open.
+
+        From now on it has the reason and outcome of the item `anew`, if that is given.
+        """
+        return await self._change_review(
+            review_id, lambda connection: reviews.reopen(connection, review_id, settle, anew)
         )
 
     async def _change_review(
@@ -236,35 +242,36 @@ class Ledger:
     ) -> ReviewItem:
         if self._store is None:
             raise reviews.unknown(review_id)
-        return await self._write(self._store, work)
+        return await self._access.write(work)
 
     async def lessons(self, limit: int) -> Lessons:
         """What learning may count: the last attempts, and what became known of their answers."""
-        return await self._read(
+        return await self._access.read(
             lambda connection: labels.lessons(connection, limit), Lessons([], [])
         )
 
     async def answered_by(self, task_id: str) -> AttemptRow | None:
         """The attempt whose answer a task gave back, if it made any."""
-        return await self._read(lambda connection: labels.answered_by(connection, task_id), None)
+        return await self._access.read(
+            lambda connection: labels.answered_by(connection, task_id), None
+        )
 
     async def suggestions(self, state: SuggestionState | None = None) -> list[SuggestionRow]:
         """Suggested changes of settings; the applied ones in the order they were applied."""
-        return await self._read(lambda connection: suggestions.find(connection, state), [])
+        return await self._access.read(lambda connection: suggestions.find(connection, state), [])
 
     async def suggest(self, row: SuggestionRow) -> int | None:
         """Keep a suggestion; its number, or `None` where the same one was made before."""
-        store = self._store
-        if store is None:
+        if self._store is None:
             return None
-        return await self._write(store, lambda connection: suggestions.add(connection, row))
+        return await self._access.write(lambda connection: suggestions.add(connection, row))
 
     async def decide_suggestion(self, suggestion_id: int, state: SuggestionState) -> SuggestionRow:
         """Apply an open suggestion, revert an applied one. `LedgerError` where it is neither."""
         if self._store is None:
             raise suggestions.unknown(suggestion_id)
-        return await self._write(
-            self._store, lambda connection: suggestions.decide(connection, suggestion_id, state)
+        return await self._access.write(
+            lambda connection: suggestions.decide(connection, suggestion_id, state)
         )
 
     async def _ping(self) -> tuple[str | None, str | None]:
@@ -277,43 +284,3 @@ class Ledger:
             return None, f"no answer within {HEALTH_TIMEOUT_S:.0f} s"
         except (SQLAlchemyError, LedgerError, OSError) as error:
             return None, describe(error)
-
-    async def _read(
-        self,
-        work: Callable[[Connection], T],
-        when_off: T,
-        timeout_s: float = ANSWER_TIMEOUT_S,
-    ) -> T:
-        store = self._store
-        if store is None:
-            return when_off
-
-        def run() -> T:
-            if self._outbox.error is None:
-                self._outbox.drain(CATCH_UP_S)
-            with store.read() as connection:
-                return work(connection)
-
-        return await self._answer(run, "read", timeout_s)
-
-    async def _write(self, store: Store, work: Callable[[Connection], T]) -> T:
-        def run() -> T:
-            with store.write() as connection:
-                return work(connection)
-
-        return await self._answer(run, "written")
-
-    async def _answer(
-        self, run: Callable[[], T], what: str, timeout_s: float = ANSWER_TIMEOUT_S
-    ) -> T:
-        where = f"the ledger at {self._address.masked}"
-        try:
-            return await off_loop(run, timeout_s)
-        except TimeoutError as error:
-            raise LedgerError(
-                f"{where} did not answer within {timeout_s:.0f} s; see `rung health db`"
-            ) from error
-        except (SQLAlchemyError, OSError) as error:
-            raise LedgerError(
-                f"{where} cannot be {what}: {describe(error)}; see `rung health db`"
-            ) from error

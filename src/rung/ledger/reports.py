@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, case, cast, func, select
 
 from rung.ledger.address import Mode
+from rung.ledger.period import Period, tasks_of
 from rung.ledger.tables import agent_run, review_item, task_log
 
 
@@ -77,9 +78,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 def summarise(connection: Connection, since: datetime) -> Summary:
     """All of it, read in one transaction."""
-    # A task that had to wait for leave has a row for each time that it ended.
-    newest = select(func.max(task_log.c.id)).group_by(task_log.c.task_id)
-    is_counted = (task_log.c.timestamp >= since) & task_log.c.id.in_(newest)
+    is_counted = tasks_of(Period(since=since))
     tasks = connection.execute(
         select(task_log.c.outcome, func.count())
         .where(is_counted)

@@ -13,8 +13,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from rung.ledger import spreads as spreads_of
 from rung.ledger import stats_queries as queries
-from rung.ledger.stats_queries import Period, Row
+from rung.ledger.period import Period
+from rung.ledger.stats_queries import Row
 
 
 class TypeCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +146,7 @@ def _types(connection: Connection, period: Period) -> tuple[TypeCount, ...]:
     groups: dict[str, list[Row]] = {}
     for row in queries.tasks(connection, period):
         groups.setdefault(row["task_type"], []).append(row)
-    spreads = queries.task_seconds(connection, period)
+    spreads = spreads_of.task_seconds(connection, period)
     found = [
         TypeCount(
             task_type=task_type,
@@ -164,7 +166,7 @@ def _types(connection: Connection, period: Period) -> tuple[TypeCount, ...]:
 
 
 def _workers(connection: Connection, period: Period) -> tuple[WorkerCount, ...]:
-    spreads = queries.attempt_seconds(connection, period)
+    spreads = spreads_of.attempt_seconds(connection, period)
     verified = queries.verified_by_worker(connection, period)
     found: list[WorkerCount] = []
     for row in queries.workers(connection, period):
@@ -200,7 +202,10 @@ def _pairs(connection: Connection, period: Period) -> tuple[PairCount, ...]:
 
 
 def _calls(connection: Connection, period: Period) -> tuple[CallCount, ...]:
-    seconds, speeds = queries.call_seconds(connection, period), queries.speeds(connection, period)
+    seconds, speeds = (
+        spreads_of.call_seconds(connection, period),
+        spreads_of.speeds(connection, period),
+    )
     found: list[CallCount] = []
     for row in queries.calls(connection, period):
         key = (row["engine"], row["model"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 from rung.validation.copies import NEVER_COPIED, copy_entries, copyable, project_files
 from rung.validation.folders import entries_below, remove_tree_now
@@ -17,16 +19,35 @@ _STEERING_NAMES = frozenset(
         *("pytest.toml", "setup.cfg", "sitecustomize.py", "tox.ini", "usercustomize.py"),
     ]
 )
+_TEST_NAMES = frozenset({"*_test.py", "test_*.py"})
+# The setting in both kinds of files: words on this and indented lines, or a list of strings.
+_PYTHON_FILES = re.compile(
+    r"^[ \t]*python_files[ \t]*=[ \t]*(?:(\[[^\]]*\])|(.*(?:\n[ \t]+\S.*)*))", re.M
+)
+_WORDS = re.compile(r"[^\s\[\],\"']+")
 # What Python obeys unseen; no task asks for it.
 _UNSEEN = (".pth", ".pyc", "customize.py")
 _PACKAGE_DATA = (".dist-info", ".egg-info")  # its entry points name plugins of pytest
 _TEST_FOLDERS = frozenset({"test", "tests"})
+# What tests compare with, wherever it lies.
+_DATA_FOLDERS = frozenset(
+    {"__snapshots__", "golden", "goldens", "test-data", "test_data", "testdata"}
+)
 
 
-def is_test(path: str) -> bool:
-    """Whether pytest would collect this file by its name."""
+def is_test(path: str, chosen: Collection[str] = ()) -> bool:
+    """Whether pytest would collect this file by its name, as it is set up or as it comes."""
     name = path.rpartition("/")[2]
-    return name.endswith("_test.py") or (name.startswith("test_") and name.endswith(".py"))
+    patterns = _TEST_NAMES.union(chosen)
+    return name.endswith(".py") and any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def test_names(base: Path) -> frozenset[str]:
+    """The patterns of names of test files: those of the project's settings, else pytest's own."""
+    settings = [base / name for name in _STEERING_NAMES if not name.endswith(".py")]
+    texts = [path.read_text("utf-8", "replace") for path in settings if path.is_file()]
+    told = [word for text in texts for value in _PYTHON_FILES.findall(text) for word in value]
+    return frozenset(word for value in told for word in _WORDS.findall(value)) or _TEST_NAMES
 
 
 def steers_tests(path: str) -> bool:
@@ -36,18 +57,38 @@ def steers_tests(path: str) -> bool:
     return name in _STEERING_NAMES or name.endswith((".pth", ".pyc")) or is_package_data
 
 
-def without_tests_of(base: Path, files: Mapping[str, str], tests: Iterable[str]) -> dict[str, str]:
+def without_tests_of(
+    base: Path, files: Mapping[str, str], tests: Collection[str]
+) -> dict[str, str]:
     """`files` but those tests that the project has itself in one of the paths `tests`.
 
-    What else the project has in a folder named `tests` or `test` belongs to them.
+    What else the project has in a folder named `tests` or `test` belongs to them, and what it has
+    in one of `golden`, `testdata` and the like, too.
     """
 
+    patterns = test_names(base)
+
     def is_theirs(name: str) -> bool:
-        is_below = any(_is_in(name, path) for path in tests) and (name in tests or is_test(name))
+        is_named = name in tests or is_test(name, patterns)
+        is_below = is_named and any(_is_in(name, path) for path in tests)
         is_beside = any(_is_in(name, _test_folder(path)) for path in tests)
-        return (is_below or is_beside) and (base / name).exists()
+        is_data = bool(tests) and _is_test_data(name)
+        if is_beside and _stands_before_theirs(base, name):
+            return True
+        return (is_below or is_beside or is_data) and (base / name).exists()
 
     return {name: text for name, text in files.items() if not is_theirs(name)}
+
+
+def _stands_before_theirs(base: Path, name: str) -> bool:
+    """Whether Python would import it in the place of a module or folder of the project's."""
+    folders = [folder.as_posix() for folder in PurePosixPath(name).parents][:-1]
+    is_before_folder = name.endswith(".py") and (base / name.removesuffix(".py")).is_dir()
+    return is_before_folder or any((base / f"{folder}.py").is_file() for folder in folders)
+
+
+def _is_test_data(name: str) -> bool:
+    return not _DATA_FOLDERS.isdisjoint(name.split("/")[:-1])
 
 
 def _is_in(name: str, path: str) -> bool:
@@ -68,7 +109,8 @@ def tests_below(base: Path, target: str) -> list[str]:
     if place.is_file():
         return [place.relative_to(base).as_posix()]
     names = (path.relative_to(base).as_posix() for path in entries_below(place, NEVER_COPIED))
-    return sorted(name for name in names if is_test(name) and (base / name).is_file())
+    patterns = test_names(base)
+    return sorted(name for name in names if is_test(name, patterns) and (base / name).is_file())
 
 
 def restore_from(base: Path, folder: Path, names: Iterable[str]) -> None:
@@ -92,10 +134,10 @@ def restore_from(base: Path, folder: Path, names: Iterable[str]) -> None:
 def restore_tests(base: Path, folder: Path, target: str) -> None:
     """Have the project's own content of `target`, or of the folder of tests that it is in.
 
-    Where that is the whole project, only its tests are put back.
+    Where that is the whole project, only its tests are put back. So is the data of tests.
     """
     names = [_test_folder(target) or target] if target != "." else tests_below(base, target)
-    restore_from(base, folder, names)
+    restore_from(base, folder, [*names, *filter(_is_test_data, project_files(base))])
 
 
 def restore_steering_files(base: Path, folder: Path, keep: Collection[str]) -> None:

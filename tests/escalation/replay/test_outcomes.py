@@ -72,6 +72,7 @@ def test_tasks_that_a_model_lacks_are_left_out_and_counted(tmp_path: Path) -> No
         (GOOD + "c,big,maybe,1\n", "passed is 'maybe'"),
         (GOOD + "c,big,1,inf\n", "outcomes.csv:6: cost_usd"),
         (GOOD + f"{'c' * 200_000},big,1,1\n", "no CSV: field larger"),
+        (f"{'c' * 200_000}," + GOOD, "no CSV: field larger"),
         ("task,model,passed,cost_usd\na,x,1,1\nb,y,1,1\n", "no task has an outcome of each"),
         ("task,model,passed,cost_usd\n", "no task has an outcome"),
         ("", "no header"),

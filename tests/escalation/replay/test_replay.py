@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
+import rung.escalation.replay.replay as replay_module
 from rung.errors import UsageError
 from rung.escalation.learning.index import Gate, Stakes
 from rung.escalation.replay.ladders import MAX_RUNGS, fixed_orders
@@ -129,6 +131,40 @@ def test_one_model_and_few_tasks_are_enough() -> None:
     found = replay(made_up([1.0], [0.0], tasks=2), Question(splits=1))
     assert named(found, "learned").order == ("m0",)
     assert "<svg" in svg(found)
+
+
+def test_names_of_models_are_text_in_the_plot_whatever_they_hold() -> None:
+    names = ["<script>alert(1)</script>", "\x1b[2J\x01", '"&\u202e']
+    world = replace(made_up(SKILLS[:3], PRICES[:3], tasks=40), models=tuple(names))
+    root = ET.fromstring(svg(replay(world, Question(splits=2))))
+    titles = [item.text or "" for item in root.iter() if item.tag.endswith("title")]
+    assert any(names[0] in title for title in titles)
+    assert not any(item.tag.endswith("script") for item in root.iter())
+
+
+def test_every_policy_says_how_far_it_has_come() -> None:
+    said: list[str] = []
+    replay(made_up(SKILLS, PRICES, tasks=20), Question(splits=2), said.append)
+    orders = len(fixed_orders(made_up(SKILLS, PRICES, tasks=20)))
+    assert f"fixed ladder {orders} of {orders}" in said
+    assert "the learned ladder, split 2 of 2" in said
+    assert any(step.startswith("learning online") for step in said)
+
+
+def test_many_outcomes_are_played_in_fewer_ways_and_few_in_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = made_up(SKILLS, PRICES, tasks=50)
+    question = Question(gate=Gate(false_accept=0.2), splits=6)
+
+    def plays() -> int:
+        said: list[str] = []
+        replay(world, question, said.append)
+        return sum(step.startswith("learning online") for step in said)
+
+    assert plays() == 6
+    monkeypatch.setattr(replay_module, "MOST_OUTCOMES", 50 * len(SKILLS) * 2)
+    assert plays() == 2
 
 
 def test_the_plot_is_valid_and_shows_every_policy() -> None:

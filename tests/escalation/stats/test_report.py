@@ -19,6 +19,7 @@ from rung.escalation.stats.period import moment, period
 from rung.escalation.stats.plots import plot
 from rung.escalation.stats.report import StatsReport, report_of
 from rung.escalation.stats.sections import headline, sections
+from rung.ledger.period import Period
 from rung.ledger.stats import (
     CallCount,
     CheckCount,
@@ -29,7 +30,6 @@ from rung.ledger.stats import (
     TypeCount,
     WorkerCount,
 )
-from rung.ledger.stats_queries import Period
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HOSTILE = '</table><script>alert("x")</script><img src=//x.example>|`a`|\n# \u202e ü 模型'

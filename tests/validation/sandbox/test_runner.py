@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from rung.config.settings import SandboxSettings
 from rung.errors import SandboxUnavailable
-from rung.validation import sandbox
+from rung.validation import sandbox, temporary
 from rung.validation.sandbox import SandboxStatus, runner
 
 SETTINGS = SandboxSettings(timeout_s=10.0)
@@ -124,6 +127,38 @@ async def test_a_sandbox_that_does_not_start_says_what_it_said(
     status = await sandbox.describe("bubblewrap")
     assert status.active is None
     assert "no permission to make a namespace" in status.reasons[0]
+
+
+async def test_a_sandbox_that_could_not_be_set_up_is_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_probed", {})
+    monkeypatch.setattr(runner, "_LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(temporary, "_root", None)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    status = await sandbox.describe()
+    assert status.active is None
+    assert "No such file or directory" in status.reasons[0]
+    monkeypatch.undo()
+    assert (await sandbox.describe()).active is not None
+
+
+async def test_a_machine_that_has_run_out_says_nothing_of_the_code(tmp_path: Path) -> None:
+    await sandbox.describe()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    taken: list[int] = []
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        with pytest.raises(SandboxUnavailable, match="Too many open files"):
+            await run(tmp_path, "true")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
+    assert (await run(tmp_path, "true")).exit_status == 0
 
 
 def test_importing_validation_loads_no_parser() -> None:

@@ -86,7 +86,8 @@ class Untasked:
 class CostGuard:
     """One task's money and tokens. Its calls may run side by side.
 
-    `unasked` are the paid rungs that were refused for want of somebody to ask.
+    `unasked` are the paid rungs that were refused for want of somebody to ask. `tokens_used` are
+    those from before the task had to wait.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class CostGuard:
         approve: Approve | None = None,
         on_event: OnEvent = lambda _: None,
         usual_usd: Usual | None = None,
+        tokens_used: int = 0,
     ) -> None:
         self._task_id = task_id
         self._task_type = task_type
@@ -114,7 +116,7 @@ class CostGuard:
         self._asking = asyncio.Lock()
         self._begun: set[int] = set()
         self._spent = self._in_flight = 0
-        self._tokens = self._tokens_in_flight = 0
+        self._tokens, self._tokens_in_flight = tokens_used, 0
         self._unknown_costs = 0
         self.unasked: list[PaidRung] = []
 
@@ -126,6 +128,10 @@ class CostGuard:
     def left_usd(self) -> float:
         """What further calls may cost."""
         return max(0, self._left()) / NANO
+
+    @property
+    def tokens_used(self) -> int:
+        return self._tokens
 
     async def admit(self, model: RoutedModel, request: ChatRequest, label: Label) -> CallHold:
         """Raise EngineError of kind `over_budget` where this call may not be made.

@@ -35,13 +35,11 @@ class Trainer:
     _known: dict[Order, list[tuple[int, Prospect]]] = field(
         default_factory=dict[Order, list[tuple[int, Prospect]]]
     )
-    _mean_usd: list[float] = field(init=False)
+    _of_all: list[Tally] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._mean_usd = [
-            sum(costs[task] for task in self.tasks) / max(1, len(self.tasks))
-            for costs in self.world.cost_usd
-        ]
+        models = range(len(self.world.models))
+        self._of_all = [self._tally(model, self.tasks) for model in models]
 
     def ladder(self, stakes: Stakes) -> Order:
         """The order that is worth most by these stakes; at least one rung."""
@@ -60,9 +58,11 @@ class Trainer:
             beliefs = Beliefs(gate_of=lambda _type, _model: self.gate, forget=1.0)
             models = [model for model in range(len(self.world.models)) if model not in order]
             # What a model did with all tasks stands in where few are left.
-            for failed, tasks in {0: self.tasks, len(order): self._left(order)}.items():
-                for model in models:
-                    beliefs.count(State("", str(model), failed), self._tally(model, tasks))
+            for model in models:
+                beliefs.count(State("", str(model), 0), self._of_all[model])
+            left = self._left(order)
+            for model in models if order else ():
+                beliefs.count(State("", str(model), len(order)), self._tally(model, left))
             self._known[order] = [
                 (model, self._prospect(beliefs, model, len(order))) for model in models
             ]
@@ -74,19 +74,18 @@ class Trainer:
         return [task for task in self.tasks if not any(of_model[task] for of_model in refused)]
 
     def _tally(self, model: int, tasks: Sequence[int]) -> Tally:
-        accepted, costs = self.world.is_accepted[model], self.world.cost_usd[model]
-        passed = sum(accepted[task] for task in tasks)
+        passed = sum(map(self.world.is_accepted[model].__getitem__, tasks))
         return Tally(
             accepted=passed,
             rejected=len(tasks) - passed,
-            cost_usd=sum(costs[task] for task in tasks),
+            cost_usd=sum(map(self.world.cost_usd[model].__getitem__, tasks)),
             costs=len(tasks),
             tries=len(tasks),
         )
 
     def _prospect(self, beliefs: Beliefs, model: int, failed: int) -> Prospect:
         state = State("", str(model), failed)
-        mean_usd = self._mean_usd[model]
+        mean_usd = self._of_all[model].cost_usd / max(1, len(self.tasks))
         return Prospect(
             right=beliefs.right(state), cost_usd=beliefs.cost_usd(state, mean_usd), gate=self.gate
         )

@@ -84,9 +84,11 @@ def read_outcomes(path: Path, columns: Mapping[str, str] | None = None) -> World
     for name in columns or {}:
         if name not in (*NEEDED, *OPTIONAL):
             raise UsageError(f"unknown column {name!r}; {nearest(name, (*NEEDED, *OPTIONAL))}")
-    text = _text(path)
-    reader = csv.DictReader(io.StringIO(text))
-    header = reader.fieldnames or []
+    reader = csv.DictReader(io.StringIO(_text(path)))
+    try:
+        header = reader.fieldnames or []
+    except csv.Error as error:
+        raise UsageError(f"{path}: this is no CSV: {error}") from None
     missing = [names[name] for name in NEEDED if names[name] not in header]
     missing += [theirs for theirs in (columns or {}).values() if theirs not in header]
     if missing:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from xml.sax.saxutils import escape
 
 from rung.escalation.replay.replay import Replay
 from rung.escalation.replay.scores import PolicyResult
+from rung.escalation.stats.section import as_html
 
 WIDTH, HEIGHT = 860, 520
 LEFT, RIGHT, TOP, BOTTOM = 70, 24, 44, 56
@@ -46,7 +46,11 @@ def svg(replay: Replay) -> str:
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         *_axes(range(low, high + 1), x, y),
         *(_dot(policy, x, y, low) for policy in fixed),
-        *(part for policy in named for part in _mark(policy, x, y, low)),
+        *(
+            part
+            for number, policy in enumerate(named)
+            for part in _mark(policy, x, y, (low, high), radius=9 - 1.5 * number)
+        ),
         *_legend(named, len(fixed)),
         "</svg>",
     ]
@@ -81,21 +85,25 @@ def _log(cost_usd: float, low: int) -> float:
 
 
 def _dot(policy: PolicyResult, x: Scale, y: Scale, low: int) -> str:
-    title = escape(" > ".join(policy.order))
+    title = as_html(" > ".join(policy.order))
     return (
         f'<circle cx="{_place(policy, x, low)}" cy="{y.at(policy.solved)}" r="3" fill="{GREY}" '
         f'opacity="0.55"><title>{title}: {policy.solved:.1%}</title></circle>'
     )
 
 
-def _mark(policy: PolicyResult, x: Scale, y: Scale, low: int) -> list[str]:
+def _mark(
+    policy: PolicyResult, x: Scale, y: Scale, decades: tuple[int, int], radius: float
+) -> list[str]:
+    """Each smaller than the one before, so that none hides another that came to the same."""
+    low, high = decades
     colour, across, up = COLOURS[policy.name], _place(policy, x, low), y.at(policy.solved)
     bottom, top = (y.at(value) for value in policy.intervals["solved"])
-    cheap, dear = (x.at(_log(value, low)) for value in policy.intervals["cost_usd"])
+    cheap, dear = (x.at(min(high, _log(value, low))) for value in policy.intervals["cost_usd"])
     return [
         f'<path d="M{across} {bottom}V{top}M{cheap} {up}H{dear}" stroke="{colour}" '
         'stroke-width="2"/>',
-        f'<circle cx="{across}" cy="{up}" r="6" fill="{colour}"/>',
+        f'<circle cx="{across}" cy="{up}" r="{radius:g}" fill="{colour}"/>',
     ]
 
 
@@ -105,5 +113,5 @@ def _legend(named: Sequence[PolicyResult], ladders: int) -> list[str]:
     for number, (name, colour) in enumerate([*entries, (f"{ladders} fixed ladders", GREY)]):
         across = LEFT + 150 * number
         parts.append(f'<circle cx="{across}" cy="22" r="6" fill="{colour}"/>')
-        parts.append(f'<text x="{across + 12}" y="26">{escape(name)}</text>')
+        parts.append(f'<text x="{across + 12}" y="26">{as_html(name)}</text>')
     return parts

@@ -15,8 +15,9 @@ from rung.escalation.replay.learned import Learner, train
 from rung.escalation.replay.outcomes import World
 from rung.escalation.replay.scores import End, PolicyResult, Resampled, Scores, result_of
 
-# Learning from nothing is played in fewer orders where tasks are many, but in one at least.
-MOST_PLAYS = 30_000
+# Where outcomes are many, learning from nothing is played in fewer orders, and checks err in fewer
+# ways: in one at least. Chance evens out over the tasks then.
+MOST_OUTCOMES = 100_000
 USUAL_STAKES = Stakes(wrong_usd=6.0, review_usd=2.0)
 
 
@@ -52,7 +53,15 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     policies: tuple[PolicyResult, ...]
 
 
-def replay(world: World, question: Question) -> Replay:
+# Told what is being played, several times a second where outcomes are many.
+OnStep = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+def replay(world: World, question: Question, on_step: OnStep = _silent) -> Replay:
     """Raises UsageError where there is nothing to train on or nothing left to test on."""
     count = len(world.tasks)
     trained = count // 2 if question.train is None else question.train
@@ -80,10 +89,12 @@ def replay(world: World, question: Question) -> Replay:
     def everywhere(end_of: Callable[[World, int], End]) -> Iterable[tuple[int, End]]:
         return ((task, end_of(judge, task)) for judge in judged for task in range(count))
 
-    ladders = [
-        result("fixed", everywhere(lambda judge, task, o=order: climb(judge, o, task)), order)
-        for order in fixed_orders(world)
-    ]
+    ladders: list[PolicyResult] = []
+    orders = fixed_orders(world)
+    for number, order in enumerate(orders, start=1):
+        on_step(f"fixed ladder {number:,} of {len(orders):,}")
+        plays = everywhere(lambda judge, task, o=order: climb(judge, o, task))
+        ladders.append(result("fixed", plays, order))
     rates = error_rates(judged)
     ladders_now = train(judged[0], range(count), rates, question.stakes, biggest)
     learned_now = next(iter(ladders_now.values())) if len(ladders_now) == 1 else ()
@@ -101,8 +112,8 @@ def replay(world: World, question: Question) -> Replay:
                 everywhere(lambda judge, task: unchecked(judge, biggest, task)),
                 (biggest,),
             ),
-            result("learned", _learned(splits, question.stakes, biggest), learned_now),
-            result("online", _online(splits, stakes)),
+            result("learned", _learned(splits, question.stakes, biggest, on_step), learned_now),
+            result("online", _online(splits, stakes, on_step)),
             result("oracle", everywhere(oracle)),
             *sorted(ladders, key=lambda policy: policy.total_usd),
         ),
@@ -126,8 +137,12 @@ def _judged(world: World, question: Question) -> tuple[World, ...]:
         return (world,)
     return tuple(
         world.with_checks(gate.false_accept, gate.false_reject, question.seed + number)
-        for number in range(question.splits)
+        for number in range(_most_plays(world, question.splits))
     )
+
+
+def _most_plays(world: World, wanted: int) -> int:
+    return min(wanted, max(1, MOST_OUTCOMES // (len(world.tasks) * len(world.models))))
 
 
 def _splits(question: Question, judged: Sequence[World], trained: int) -> list[Split]:
@@ -141,10 +156,11 @@ def _splits(question: Question, judged: Sequence[World], trained: int) -> list[S
 
 
 def _learned(
-    splits: Sequence[Split], stakes: Stakes | None, biggest: int
+    splits: Sequence[Split], stakes: Stakes | None, biggest: int, on_step: OnStep
 ) -> Iterable[tuple[int, End]]:
     """A type that the training part lacks starts at the biggest model."""
-    for split in splits:
+    for number, split in enumerate(splits, start=1):
+        on_step(f"the learned ladder, split {number} of {len(splits)}")
         known = split.order[: split.trained]
         gate = error_rates([split.world], known)
         ladders = train(split.world, known, gate, stakes, biggest)
@@ -153,11 +169,12 @@ def _learned(
             yield task, climb(split.world, order, task)
 
 
-def _online(splits: Sequence[Split], stakes: Stakes) -> Iterable[tuple[int, End]]:
-    most = max(1, MOST_PLAYS // len(splits[0].order))
-    for split in splits[:most]:
+def _online(splits: Sequence[Split], stakes: Stakes, on_step: OnStep) -> Iterable[tuple[int, End]]:
+    for split in splits[: _most_plays(splits[0].world, len(splits))]:
         learner = Learner(split.world, error_rates([split.world]), stakes, seed=split.seed)
-        for task in split.order:
+        for number, task in enumerate(split.order):
+            if number % 100 == 0:
+                on_step(f"learning online, task {number:,} of {len(split.order):,}")
             yield task, learner.play(task)
 
 

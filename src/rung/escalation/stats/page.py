@@ -34,9 +34,14 @@ def page(report: StatsReport) -> str:
 def _section(section: Section) -> str:
     note = f'<p class="note">{as_html(section.note)}</p>\n' if section.note else ""
     return (
-        f"<section>\n<h2>{as_html(section.title)}</h2>\n{note}{_legend(section)}{plot(section)}\n"
+        f"<section>\n<h2>{as_html(section.title)}</h2>\n{note}{_legend(section)}{_plot(section)}\n"
         f"{_table(section)}</section>"
     )
+
+
+def _plot(section: Section) -> str:
+    drawn = plot(section)
+    return f'<div class="wide">{drawn}</div>' if drawn else ""
 
 
 def _legend(section: Section) -> str:

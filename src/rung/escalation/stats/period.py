@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from rung.errors import UsageError
-from rung.ledger.stats_queries import Period
+from rung.ledger.period import Period
 
 _AGO = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -12,6 +12,7 @@ from rung.escalation.learning.rates import Share, wilson
 from rung.escalation.learning.views import CheckView, check_views
 from rung.escalation.money.budget_report import BudgetReport, budget_report
 from rung.ledger.ledger import Ledger
+from rung.ledger.period import Period
 from rung.ledger.rows import now
 from rung.ledger.stats import (
     CallCount,
@@ -23,7 +24,6 @@ from rung.ledger.stats import (
     TypeCount,
     WorkerCount,
 )
-from rung.ledger.stats_queries import Period
 
 
 class TypeStats(TypeCount, frozen=True, kw_only=True):

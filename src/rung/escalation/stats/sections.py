@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rung.escalation.stats.report import StatsReport
 from rung.escalation.stats.section import Bar, Section, seconds, share, share_bar, usd
+from rung.wording import counted
 
 
 def headline(report: StatsReport) -> str:
@@ -13,7 +14,7 @@ def headline(report: StatsReport) -> str:
     if not report.tasks and not report.calls:
         return "nothing is on record for this period"
     return (
-        f"{report.tasks:,} task{'s' * (report.tasks != 1)}, {share(report.success)} verified · "
+        f"{counted(report.tasks, 'task')}, {share(report.success)} verified · "
         f"cost {usd(report.cost_usd)} · saved {usd(report.saved_usd)} by staying local"
     )
 
@@ -189,7 +190,7 @@ def _checks(report: StatsReport) -> Section:
 def _error_rates(report: StatsReport) -> Section:
     return Section(
         title="How often checks are wrong",
-        note="From labels on the last attempts, whatever the period. `all` is everything that an "
+        note="From labels on the last attempts, whatever the period. “all” is everything that an "
         "attempt had to pass, as in the plot of wrong answers accepted.",
         columns=("check", "models", "type", "attempts>", "labels>", "wrong accepted>",
                  "right refused>"),

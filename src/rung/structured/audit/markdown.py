@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from rung.structured.audit.finding import SCOPES, SEVERITIES, Finding, Report
+from rung.wording import counted
 
 
 def as_markdown(report: Report) -> str:
@@ -13,8 +14,8 @@ def as_markdown(report: Report) -> str:
     lines = [
         "# Schema audit",
         "",
-        f"{report.schemas} schemas in {report.files} files, for {', '.join(report.targets)}, "
-        f"{report.budget_tokens:,} tokens: {counts}.",
+        f"{counted(report.schemas, 'schema')} in {counted(report.files, 'file')}, "
+        f"for {', '.join(report.targets)}, {report.budget_tokens:,} tokens: {counts}.",
         "",
         *(f"- **{scope}**: {meaning}." for scope, meaning in SCOPES.items()),
     ]

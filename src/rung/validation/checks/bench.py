@@ -62,7 +62,7 @@ def parse_limit(argument: str) -> Limit:
     needs="sandbox",
 )
 async def bench(_candidate: Candidate, context: CheckContext, argument: str) -> Verdict:
-    """`bench:COMMAND<=1.5`: the median of five runs takes at most 1.5 s.
+    """`bench:COMMAND<=SECONDS`: the median of five runs takes no longer than that.
 
     `bench:COMMAND<=0.9x`: it takes at most 0.9 times as long as in the project without the answer.
     Runs of the two alternate, 10 to 30 pairs of them; the bootstrap interval of the median ratio

@@ -24,6 +24,7 @@ from rung.validation.sandbox import SandboxResult
 from rung.validation.sources import Source, sources_of
 from rung.validation.type_tools import tools_for
 from rung.validation.verdict import Candidate, CheckContext, Result, Verdict
+from rung.wording import counted
 
 _PUBLIC_TYPE = re.compile(
     r"^\s*public\s+(?:\w+\s+){0,4}?(?:class|interface|enum|record)\s+(\w{1,200})", re.M
@@ -133,7 +134,7 @@ class _Compiling:
         new = await baseline.new(now, look_again)
         if len(new) == len(now):
             return _verdict("fail", output)
-        old = f"{len(now) - len(new)} errors that the project has without it"
+        old = f"{counted(len(now) - len(new), 'error')} that the project has without it"
         if new:
             return _verdict("fail", f"{baseline.describe(new)}\n(and {old})")
         shown = baseline.describe(now)

@@ -12,6 +12,7 @@ from rung.errors import UsageError
 from rung.validation.paths import UnsafePathError, safe_path
 from rung.validation.registry import validator
 from rung.validation.verdict import Candidate, CheckContext, Result, Verdict
+from rung.wording import counted
 
 _MOST_SHOWN = 8
 # Compared line by line up to this product of lengths; beyond it a whole stretch counts as changed.
@@ -47,7 +48,7 @@ async def diff(candidate: Candidate, context: CheckContext, argument: str) -> Ve
 
     PATHS are files, folders and patterns (`*` takes in `/`, too), with commas between; `diff:<=N`
     is any file. A line that was added, removed or replaced counts once. A file that is as it was
-    does not count at all.
+    does not count at all; other line ends do.
     """
     patterns, most = parse_scope(argument)
     if not candidate.files:
@@ -60,10 +61,11 @@ async def diff(candidate: Candidate, context: CheckContext, argument: str) -> Ve
     if outside:
         shown = "\n".join(outside[:_MOST_SHOWN])
         return _says(
-            "fail", f"changes {len(outside)} files outside {', '.join(patterns)}:\n{shown}"
+            "fail",
+            f"changes {counted(len(outside), 'file')} outside {', '.join(patterns)}:\n{shown}",
         )
     total = sum(changed.values())
-    words = f"{total} lines changed in {len(changed)} files"
+    words = f"{counted(total, 'line')} changed in {counted(len(changed), 'file')}"
     if most is not None and total > most:
         each = "\n".join(f"{name}: {lines}" for name, lines in [*changed.items()][:_MOST_SHOWN])
         return _says("fail", f"{words}, more than {most}:\n{each}")
@@ -97,8 +99,8 @@ def _changed_files(candidate: Candidate, base: Path) -> dict[str, int]:
     for name, text in candidate.files.items():
         path = safe_path(base, name)
         content = path.read_bytes() if path.is_file() else b""
-        before = content.decode("utf-8", "replace").splitlines()
-        lines = changed_lines(before, text.splitlines())
+        before = content.decode("utf-8", "replace").splitlines(keepends=True)
+        lines = changed_lines(before, text.splitlines(keepends=True))
         if lines or not path.is_file():
             found[name] = lines
     return found

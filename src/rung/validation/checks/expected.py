@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +14,9 @@ from pathlib import Path
 from rung.validation.checks.falsify import names_of_tests
 from rung.validation.checks.junit import collected_nodes, id_of_node
 from rung.validation.checks.pytest_run import run_pytest
+from rung.validation.copies import NEVER_COPIED
+from rung.validation.folders import entries_below
+from rung.validation.interpreter import project_python
 from rung.validation.verdict import CheckContext
 
 _COLLECTED, _COLLECTED_IN_PART = 0, 2
@@ -30,6 +36,47 @@ class Expected:
 
     nodes: Mapping[str, str]
     untold: frozenset[str] = frozenset()
+
+
+# What was collected lately. A task's attempts have the same project below them.
+_collected: OrderedDict[str, Expected] = OrderedDict()
+_MOST_KEPT = 16
+
+
+async def expected_of_base(context: CheckContext, target: str) -> Expected | None:
+    """As `collect_base`, which is asked again only where a file of the project has changed."""
+    key = await asyncio.to_thread(_state_of, context, target)
+    if key in _collected:
+        _collected.move_to_end(key)
+        return _collected[key]
+    found = await collect_base(context, target)
+    if found is not None and key == await asyncio.to_thread(_state_of, context, target):
+        _collected[key] = found
+        if len(_collected) > _MOST_KEPT:
+            _collected.popitem(last=False)
+    return found
+
+
+def _state_of(context: CheckContext, target: str) -> str:
+    """All that a collection depends on, as a digest: the files, by when and where they are written,
+    and the interpreter with its packages.
+    """
+    base, settings = context.base, context.sandbox
+    python = project_python(base, settings, module="pytest")
+    digest = hashlib.sha256(repr((str(base), target, str(python), settings)).encode())
+    packages = python.parent.parent.glob("lib/python*/site-packages")
+    for path in [*sorted(packages), *sorted(entries_below(base, NEVER_COPIED))]:
+        with contextlib.suppress(OSError):  # it is gone, as from the digest
+            found = path.lstat()
+            state = (
+                found.st_ino,
+                found.st_mode,
+                found.st_size,
+                found.st_mtime_ns,
+                found.st_ctime_ns,
+            )
+            digest.update(repr((str(path), state)).encode())
+    return digest.hexdigest()
 
 
 async def collect_base(context: CheckContext, target: str) -> Expected | None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rung.validation.checks.endings import exit_words
 from rung.validation.checks.expected import Expected
-from rung.validation.checks.junit import ReportError, TestCase, assertion_lines, parse_report
+from rung.validation.checks.junit import (
+    ReportError,
+    TestCase,
+    assertion_lines,
+    owner_of,
+    parse_report,
+)
+from rung.validation.checks.planting import FalseTest, split_case
 from rung.validation.sandbox import SandboxResult
 from rung.validation.verdict import Result, Verdict
+from rung.wording import counted
 
 _MOST_SHOWN = 8
 _TAIL_CHARACTERS = 2500
@@ -41,13 +49,15 @@ def judge(
     report: bytes,
     ended: SandboxResult,
     *,
-    planted: str,
+    planted: Collection[str],
     expected: Expected,
     may_skip: Callable[[TestCase], bool],
+    false: Sequence[FalseTest] = (),
 ) -> Passed | Failed | Verdict:
-    """Passed only if the planted test failed, nothing else did, and all `expected` are there.
+    """Passed only if every planted and every `false` test failed, nothing else did, and all
+    `expected` are there.
 
-    The planted failure makes pytest's exit status 1 when everything else is well. `may_skip` tells
+    The planted failures make pytest's exit status 1 when everything else is well. `may_skip` tells
     whether a skip can be the tests' own, not that of the code they test.
     """
     try:
@@ -55,14 +65,14 @@ def judge(
     except ReportError as error:
         reason = "pytest left no report" if not report else str(error)
         return verdict("fail", f"{reason} ({exit_words(ended.exit_status)})\n{_tail(ended)}")
-    broken = [case for case in cases.values() if case.outcome in ("failed", "error")]
-    real = [case for case in broken if case.id != planted]
+    to_fail = {*planted, *_false_among(cases, false)}
+    real = [case for case in cases.values() if _is_broken(case) and case.id not in to_fail]
     if real:
         says = verdict("fail", _failures(real, [*cases.values()]))
         return Failed(verdict=says, failed=tuple(case.id for case in real))
-    canary = cases.pop(planted, None)
-    if canary is None or canary.outcome != "failed":
-        state = canary.outcome if canary else "missing"
+    states = [cases[name].outcome if name in cases else "missing" for name in sorted(planted)]
+    state = next((state for state in states if state != "failed"), None)
+    if state is not None:
         return verdict(
             "fail",
             f"the run was tampered with: a planted test that must fail is {state} "
@@ -70,52 +80,85 @@ def judge(
         )
     if ended.exit_status != _EXIT_TESTS_FAILED:
         return verdict("fail", f"pytest ended with {exit_words(ended.exit_status)}\n{_tail(ended)}")
-    return _complete(cases, expected, may_skip)
+    kept = [test.id for test in spared(report, false)]
+    return tampered(kept) if kept else _complete(cases, expected, may_skip, false)
+
+
+def tampered(spared: Sequence[str]) -> Verdict:
+    why = "the run was tampered with: a test passes also where what it asserts was made false"
+    return verdict("fail", f"{why}:\n{_listed(spared)}")
+
+
+def _is_broken(case: TestCase) -> bool:
+    return case.outcome in ("failed", "error")
 
 
 def _complete(
-    cases: dict[str, TestCase], expected: Expected, may_skip: Callable[[TestCase], bool]
+    cases: Mapping[str, TestCase],
+    expected: Expected,
+    may_skip: Callable[[TestCase], bool],
+    false: Sequence[FalseTest],
 ) -> Passed | Verdict:
     told = {owner_of(case) for case in cases}
-    missing = sorted((expected.nodes.keys() - cases.keys()) | (expected.untold - told))
+    # A false test may have other parameters than it had.
+    of_false = {node for node in _false_among(expected.nodes, false) if owner_of(node) in told}
+    missing = sorted((expected.nodes.keys() - cases.keys() - of_false) | (expected.untold - told))
     if missing:
-        return verdict("fail", f"{len(missing)} tests did not run:\n{_listed(missing)}")
+        return verdict("fail", f"{counted(len(missing), 'test')} did not run:\n{_listed(missing)}")
     skipped = [case for case in cases.values() if case.outcome == "skipped"]
     by_candidate = [case.id for case in skipped if not may_skip(case)]
     if by_candidate:
         return verdict("fail", f"skipped by the code under test:\n{_listed(by_candidate)}")
     passed = frozenset(case.id for case in cases.values() if case.outcome == "passed")
-    if not passed:
-        return verdict("fail", "no test ran" if not skipped else "every test was skipped")
+    return _passed(passed, tuple(case.id for case in skipped))
+
+
+def _passed(passed: frozenset[str], skipped: tuple[str, ...]) -> Passed:
     words = f"{len(passed)} passed" + (f", {len(skipped)} skipped" if skipped else "")
-    names = tuple(case.id for case in skipped)
-    return Passed(verdict=verdict("pass", words), passed=passed, skipped=names)
+    return Passed(verdict=verdict("pass", words), passed=passed, skipped=skipped)
 
 
-def owner_of(case: str) -> str:
-    """The id of the test that a case belongs to: the case's own without parameters."""
-    return case.partition("[")[0]
+def shown(found: Passed) -> Verdict:
+    """The verdict on all runs: a suite of which nothing was run shows nothing."""
+    if found.passed:
+        return found.verdict
+    return verdict("fail", "every test was skipped" if found.skipped else "no test ran")
 
 
-def still_passing(report: bytes, false: Collection[str]) -> list[str] | None:
-    """The tests that pass although they were made `false`; `None` if nothing is told of any."""
+def _false_among(cases: Iterable[str], false: Sequence[FalseTest]) -> dict[str, FalseTest]:
+    """The cases that are of a false test."""
+    by_name: dict[str, list[FalseTest]] = {}
+    for test in false:
+        by_name.setdefault(split_case(test.id)[1], []).append(test)
+    return {
+        case: test
+        for case in cases
+        for test in by_name.get(split_case(case)[1], ())
+        if test.is_of(case)
+    }
+
+
+def spared(report: bytes, false: Sequence[FalseTest]) -> list[FalseTest]:
+    """The tests that pass although they were made `false`."""
     try:
         cases = parse_report(report)
     except ReportError:
-        return None
-    of_them = [case for case in cases.values() if owner_of(case.id) in false]
-    if not of_them:
-        return None
-    return [owner_of(case.id) for case in of_them if case.outcome == "passed"]
+        return []
+    of_them = _false_among(cases, false)
+    return [test for case, test in of_them.items() if cases[case].outcome == "passed"]
 
 
-def doubt(test: str, *, is_known: bool) -> Verdict:
-    """What to say of a pass when this `test` did not fail where it had to."""
-    if not is_known:
-        why = "all passed, but the run with a false test in it left no report of that"
-        return verdict("error", f"{why}, so that the pass cannot be trusted:\n{test}")
-    why = "the run was tampered with: a test passes also where what it asserts was made false"
-    return verdict("fail", f"{why}:\n{test}")
+def merged(runs: Sequence[Passed]) -> Passed:
+    """What several runs show, each of other tests; a test that is false in one is not in it."""
+    passed = frozenset[str]().union(*(run.passed for run in runs))
+    skipped = dict.fromkeys(case for run in runs for case in run.skipped if case not in passed)
+    return _passed(passed, tuple(skipped))
+
+
+def unlike(test: str) -> Verdict:
+    """All passed alone, but not beside this false `test`, which cannot have disturbed them."""
+    why = "all passed, but the run with a false test in it does not show the same"
+    return verdict("error", f"{why}, so that the pass cannot be trusted:\n{test}")
 
 
 def compare_skips(found: Passed, report: bytes) -> Verdict:
@@ -127,7 +170,7 @@ def compare_skips(found: Passed, report: bytes) -> Verdict:
     new = [case for case in found.skipped if case in before and before[case].outcome != "skipped"]
     if new:
         return verdict("fail", f"skipped only with this answer:\n{_listed(new)}")
-    return found.verdict
+    return shown(found)
 
 
 def _failures(cases: Sequence[TestCase], every: Sequence[TestCase]) -> str:

@@ -86,6 +86,11 @@ def id_of_node(nodeid: str) -> str:
     return f"{'.'.join([module, *classes])}::{last}{bracket}{parameters}"
 
 
+def owner_of(case: str) -> str:
+    """The id of the test that a case belongs to: the case's own without parameters."""
+    return case.partition("[")[0]
+
+
 def collected_nodes(output: str) -> list[str]:
     """The node ids that `pytest --collect-only --verbosity=-1` printed, warnings around them."""
     return [line for line in output.splitlines() if _NODE.match(line)]

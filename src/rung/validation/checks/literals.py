@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from random import Random
 
 _LARGE = 1e9
+_FAR = 10**12
+_LARGEST_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,12 @@ class Source:
         last, column = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
         return self._starts[node.lineno - 1] + node.col_offset, self._starts[last - 1] + column
 
+    def span_of(self, statement: ast.stmt) -> tuple[int, int]:
+        """First byte and end of a statement."""
+        last, column = statement.end_lineno, statement.end_col_offset
+        end = self._starts[(last or statement.lineno) - 1] + (column or statement.col_offset)
+        return self._starts[statement.lineno - 1] + statement.col_offset, end
+
     def between(self, start: int, end: int) -> str:
         """The words there, each separated by one space."""
         return " ".join(self._content[start:end].decode("utf-8", "replace").split())
@@ -44,8 +52,24 @@ class Source:
         if not leaves:
             return None
         leaf = random.choice(leaves)
-        text = _other(leaf.value, random)
-        start, end = self.span(leaf)
+        return self.replaced(leaf, _other(leaf.value, random))
+
+    def unlikely(self, node: ast.expr, random: Random) -> Edit | None:
+        """Another value of its kind, which hardly anything holds that holds the old one."""
+        match node:
+            case ast.Constant(value=bool()):
+                return None
+            case ast.Constant(value=int(number)):
+                return self.replaced(node, repr(abs(number) + random.randint(_FAR, 10 * _FAR)))
+            case ast.Constant(value=str(text)):
+                return self.replaced(node, repr(text + _word(random)))
+            case ast.Constant(value=bytes(content)):
+                return self.replaced(node, repr(content + _word(random).encode()))
+            case _:
+                return None
+
+    def replaced(self, node: ast.expr, text: str) -> Edit:
+        start, end = self.span(node)
         return Edit(start=start, end=end, text=text)
 
 
@@ -62,8 +86,29 @@ def _leaves(node: ast.expr) -> list[ast.Constant]:
             return [leaf for element in node.elts for leaf in _leaves(element)]
         case ast.Dict() if _has_plain_keys(node):
             return [leaf for value in node.values for leaf in _leaves(value)]
+        case ast.Call(args=[about]) if name_of(node.func) == "approx" and is_exact(node):
+            return _leaves(about)
         case _:
             return []
+
+
+def name_of(function: ast.expr) -> str:
+    """The last part of what is called: `approx` of `pytest.approx`."""
+    match function:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        case _:
+            return ""
+
+
+def is_exact(call: ast.Call) -> bool:
+    """Whether a comparison with tolerances refuses what is twice as much, and more."""
+    return all(
+        isinstance(keyword.value, ast.Constant)
+        and isinstance(keyword.value.value, int | float)
+        and (keyword.arg == "nan_ok" or abs(keyword.value.value) <= _LARGEST_TOLERANCE)
+        for keyword in call.keywords
+    )
 
 
 def _has_plain_keys(node: ast.Dict) -> bool:
@@ -77,8 +122,8 @@ def _other(value: object, random: Random) -> str:
         case bool():
             return repr(not value)
         case int():
-            # Neither its negative nor, for 0 and 1, a truth value.
-            return repr(abs(value) + random.randint(2, 9))
+            # Neither near it, nor its negative nor, for 0 and 1, a truth value.
+            return repr(2 * abs(value) + random.randint(2, 9))
         case float():
             return repr((0.0 if abs(value) > _LARGE else abs(value) * 2) + random.randint(2, 9))
         case bytes():
@@ -98,3 +143,7 @@ def _other_text(text: str, random: Random) -> str:
             other = other.upper() if text[at].isupper() else other
             return text[:at] + other + text[at + 1 :]
     return text + random.choice(string.ascii_lowercase)
+
+
+def _word(random: Random) -> str:
+    return "".join(random.choices(string.ascii_lowercase, k=9))

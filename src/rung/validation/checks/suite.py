@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -12,9 +13,16 @@ import msgspec
 from rung.errors import UsageError
 from rung.validation.checks import judging
 from rung.validation.checks.endings import forced_end
-from rung.validation.checks.expected import Expected, collect_base
+from rung.validation.checks.expected import Expected, expected_of_base
 from rung.validation.checks.junit import TestCase
-from rung.validation.checks.planting import FalseTest, Planted, false_tests, make_false, prepare
+from rung.validation.checks.planting import (
+    FalseTest,
+    Planted,
+    false_tests,
+    halves,
+    make_false,
+    prepare,
+)
 from rung.validation.checks.pytest_run import Run, run_pytest
 from rung.validation.paths import UnsafePathError, safe_path
 from rung.validation.registry import validator
@@ -23,6 +31,8 @@ from rung.validation.workspace import copied
 
 # More failures than these are no accident, and not worth another run.
 _MOST_FLAKY = 3
+# A run may have an accident.
+_LOOKS_AT_LAST = 2
 
 
 def check_tests_path(argument: str, base: Path) -> None:
@@ -48,21 +58,30 @@ def _target(argument: str) -> str:
     form="tests:PATH",
     rank=40,
     check_argument=check_tests_path,
-    runs=6,
+    runs=8,
     of_files=True,
     needs="sandbox",
 )
 async def tests(candidate: Candidate, context: CheckContext, argument: str) -> Verdict:
     """`tests:PATH`: every test in this pytest file or folder runs and passes.
 
-    Tests, conftest.py and settings come from the project, not from the candidate. The report must
-    list every test that the project's own collection lists, none skipped that was not before, and
-    one planted test as failed. A second run beside the first has the tests made false, and must not
-    pass them. Failures that another whole run does not have are accidents, and said to be.
+    Tests, conftest.py and settings come from the project, not from the candidate. There are two
+    runs, in each of which another half of the project's tests was made false: in both exactly the
+    false ones must fail, and some that were planted. Every test that the project's own collection
+    lists must be there, none skipped that was not before. Where that is not so, a run of the tests
+    as they are decides. Failures that another whole run does not have are accidents, and said so.
     """
     target = _target(argument)
     planted = await asyncio.to_thread(prepare, candidate, context, target)
     return await _Suite(candidate, context, target, planted).verdict()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run(Run):
+    """A run in `folder`, which is gone by now, with these tests made false."""
+
+    folder: Path
+    false: tuple[FalseTest, ...]
 
 
 class _Suite:
@@ -75,48 +94,70 @@ class _Suite:
         self._context = context
         self._target = target
         self._planted = planted
+        self._chosen: list[FalseTest] = []
 
     async def verdict(self) -> Verdict:
         context, target = self._context, self._target
-        chosen = await asyncio.to_thread(false_tests, context.base, target)
-        collecting = asyncio.create_task(collect_base(context, target))
-        falsified = asyncio.create_task(self._false_report(chosen))
+        self._chosen = await asyncio.to_thread(false_tests, context.base, target)
+        collecting = asyncio.create_task(expected_of_base(context, target))
         try:
-            run, folder = await self._run()
+            runs = await _together([self._run(false) for false in self._parts()])
             expected = await collecting
-            if expected is None:
-                return judging.verdict("unavailable", "pytest is not installed for this project")
-            found = self._judge(run, folder, expected)
-            if isinstance(found, judging.Failed):
-                found = await self._again(found, expected)
-            if isinstance(found, Verdict):
-                return found
-            verdict = await self._compare_skips(found, expected)
-            if verdict.result != "pass":
-                return verdict
-            doubt = await self._doubt(found, chosen, await falsified)
-            return verdict if doubt is None else doubt
         finally:
             collecting.cancel()
-            falsified.cancel()
-            await asyncio.gather(collecting, falsified, return_exceptions=True)
+            await asyncio.gather(collecting, return_exceptions=True)
+        if expected is None:
+            return judging.verdict("unavailable", "pytest is not installed for this project")
+        looks = [self._judge(run, expected) for run in runs]
+        passed = [look for look in looks if isinstance(look, judging.Passed)]
+        if len(passed) == len(looks):
+            return await self._compare_skips(judging.merged(passed), expected)
+        return await self._looked_at_again(runs, looks, expected)
 
-    async def _run(self, nodes: Sequence[str] = ()) -> tuple[Run, Path]:
-        """Run all tests, or only these, in a fresh copy, which is gone afterwards."""
+    def _parts(self) -> list[list[FalseTest]]:
+        """What is false in each run: each test that can be made false is so in one of the two."""
+        return halves(self._chosen) if self._chosen else [[]]
+
+    async def _looked_at_again(
+        self,
+        runs: Sequence[_Run],
+        looks: Sequence[judging.Passed | judging.Failed | Verdict],
+        expected: Expected,
+    ) -> Verdict:
+        """A false test may disturb those after it, so a run without any decides."""
+        as_it_is = [look for run, look in zip(runs, looks, strict=True) if not run.false]
+        if all(run.ended.killed_reason and not run.report for run in runs):
+            as_it_is = looks
+        found = as_it_is[0] if as_it_is else self._judge(await self._run(), expected)
+        if isinstance(found, judging.Failed):
+            found = await self._again(found, expected)
+        if isinstance(found, Verdict):
+            return found
+        verdict = await self._compare_skips(found, expected)
+        if verdict.result != "pass":
+            return verdict
+        spared = [test for run in runs for test in judging.spared(run.report, run.false)]
+        doubt = await self._doubt(spared, expected)
+        return verdict if doubt is None else doubt
+
+    async def _run(self, false: Sequence[FalseTest] = (), nodes: Sequence[str] = ()) -> _Run:
+        """Run all tests, or only `nodes`, in a fresh copy, some of them made false."""
+        base = self._context.base
         async with copied(self._context.scratch) as folder:
+            await asyncio.to_thread(make_false, base, folder, self._chosen, false)
             arguments = nodes or [self._target, self._planted.path]
-            return await run_pytest(self._context, folder, arguments), folder
+            run = await run_pytest(self._context, folder, arguments)
+            return _Run(ended=run.ended, report=run.report, folder=folder, false=tuple(false))
 
-    def _judge(
-        self, run: Run, folder: Path, expected: Expected
-    ) -> judging.Passed | judging.Failed | Verdict:
+    def _judge(self, run: _Run, expected: Expected) -> judging.Passed | judging.Failed | Verdict:
         forced = forced_end("tests", run.ended, self._context.sandbox)
         return forced or judging.judge(
             run.report,
             run.ended,
-            planted=self._planted.id,
+            planted=self._planted.ids,
             expected=expected,
-            may_skip=lambda case: self._may_skip(case, folder),
+            may_skip=lambda case: self._may_skip(case, run.folder),
+            false=run.false,
         )
 
     def _may_skip(self, case: TestCase, folder: Path) -> bool:
@@ -133,11 +174,10 @@ class _Suite:
         nodes = [expected.nodes[case] for case in found.failed if case in expected.nodes]
         if len(nodes) < len(found.failed) or len(nodes) > _MOST_FLAKY:
             return found.verdict
-        alone, _ = await self._run(nodes)
+        alone = await self._run(nodes=nodes)
         if alone.ended.exit_status != 0 or alone.ended.killed_reason:
             return found.verdict
-        run, folder = await self._run()
-        again = self._judge(run, folder, expected)
+        again = self._judge(await self._run(), expected)
         if not isinstance(again, judging.Passed):
             return found.verdict
         said = f"{again.verdict.evidence}, in the second run; the first had\n"
@@ -149,35 +189,34 @@ class _Suite:
         """A test that is skipped now must be skipped by the project itself, too."""
         nodes = [expected.nodes[case] for case in found.skipped if case in expected.nodes]
         if not nodes:
-            return found.verdict
+            return judging.shown(found)
         base = await run_pytest(self._context, self._context.base, nodes, is_base=True)
         return judging.compare_skips(found, base.report)
 
-    async def _false_report(self, chosen: Sequence[FalseTest]) -> bytes:
-        """The report of a run in which these tests of the project's are false."""
-        if not chosen:
-            return b""
-        async with copied(self._context.scratch) as folder:
-            await asyncio.to_thread(make_false, self._context.base, folder, chosen)
-            arguments = [self._target, self._planted.path]
-            return (await run_pytest(self._context, folder, arguments)).report
+    async def _doubt(self, spared: Sequence[FalseTest], expected: Expected) -> Verdict | None:
+        """What runs with one false test say against a pass.
 
-    async def _doubt(
-        self, found: judging.Passed, chosen: Sequence[FalseTest], report: bytes
-    ) -> Verdict | None:
-        """What the run with false tests says against the candidate.
-
-        A test that fails half-way may upset those after it, so one alone must confirm it.
+        The last test can disturb no other, so nothing else may change with it.
         """
-        tests = {test.id: test for test in chosen if test.id in _ids(found.passed)}
-        passing = judging.still_passing(report, tests.keys())
-        if not tests or passing == []:
+        if not self._chosen:
             return None
-        suspect = tests[secrets.choice(passing or sorted(tests))]
-        passing = judging.still_passing(await self._false_report([suspect]), [suspect.id])
-        return None if passing == [] else judging.doubt(suspect.id, is_known=passing is not None)
+        suspects = [self._chosen[-1], *([secrets.choice(spared)] if spared else [])]
+        for _ in range(_LOOKS_AT_LAST):
+            runs = await _together([self._run([suspect]) for suspect in suspects])
+            kept = [test.id for run in runs for test in judging.spared(run.report, run.false)]
+            if kept:
+                return judging.tampered(kept)
+            if isinstance(self._judge(runs[0], expected), judging.Passed):
+                return None
+        return judging.unlike(suspects[0].id)
 
 
-def _ids(cases: Iterable[str]) -> set[str]:
-    """The tests that these cases belong to, each with all its parameters."""
-    return {judging.owner_of(case) for case in cases}
+async def _together(work: Sequence[Coroutine[None, None, _Run]]) -> list[_Run]:
+    """The runs at the same time; if one cannot be made none goes on."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

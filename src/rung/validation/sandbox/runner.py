@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,9 @@ _ORDER: tuple[Backend, ...] = ("bubblewrap", "landlock")
 # that kills the others, and out of their reach: it is given time to finish.
 _PATIENCE_S: dict[Backend, float] = {"bubblewrap": 0.2, "landlock": 10.0}
 _PROBE_TIMEOUT_S = 10.0
+_LOOK_AGAIN_S = 60.0
+# The machine has run out of something, which says nothing of the code.
+_RUN_OUT = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _INSTALL = (
     "no sandbox works here, so code that a model wrote is not run. Install bubblewrap "
     "(`apt install bubblewrap` or your system's equivalent), or use Linux 5.13 or newer "
@@ -68,12 +73,17 @@ class SandboxStatus:
     reasons: tuple[str, ...]
 
 
-_probed: dict[SandboxKind, SandboxStatus] = {}
+# What was found, and when.
+_probed: dict[SandboxKind, tuple[SandboxStatus, float]] = {}
 
 
 async def describe(kind: SandboxKind = "auto") -> SandboxStatus:
-    """Which sandbox is used for `kind`, found once per process by running something in it."""
-    if kind not in _probed:
+    """Which sandbox is used for `kind`, found once per process by running something in it.
+
+    Where none works, which may pass (a full disk, say), it is looked for again after a while.
+    """
+    known, at = _probed.get(kind, (None, 0.0))
+    if known is None or (known.active is None and time.monotonic() - at > _LOOK_AGAIN_S):
         reasons: list[str] = []
         active: Backend | None = None
         for backend in _ORDER if kind == "auto" else (kind,):
@@ -82,8 +92,9 @@ async def describe(kind: SandboxKind = "auto") -> SandboxStatus:
             if not problem:
                 active = backend
                 break
-        _probed[kind] = SandboxStatus(active=active, reasons=tuple(reasons))
-    return _probed[kind]
+        known = SandboxStatus(active=active, reasons=tuple(reasons))
+        _probed[kind] = (known, time.monotonic())
+    return known
 
 
 async def run(
@@ -105,7 +116,8 @@ async def run(
     (default: the settings') or the awaiting task was cancelled. As root the code runs as a uid of
     its own, which becomes the owner of what `writable` holds.
 
-    Raises SandboxUnavailable where no sandbox works, with what the user can install.
+    Raises SandboxUnavailable where no sandbox works, with what the user can install, and where the
+    machine has no room for one now.
     """
     status = await describe(settings.kind)
     if status.active is None:
@@ -121,7 +133,12 @@ async def run(
         stdin=stdin,
         timeout_s=settings.timeout_s if timeout_s is None else timeout_s,
     )
-    return await _run_in(status.active, job)
+    try:
+        return await _run_in(status.active, job)
+    except OSError as error:
+        if error.errno in _RUN_OUT:
+            raise SandboxUnavailable(f"the sandbox cannot be set up now: {error}") from error
+        raise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,13 +158,14 @@ async def _problem_with(backend: Backend) -> str:
     """Why this sandbox does not work here; empty if it does."""
     if backend == "bubblewrap" and shutil.which("bwrap") is None:
         return "bwrap is not installed"
-    outside = make_folder("probe")
     try:
-        return await _probe(backend, outside)
-    except SandboxUnavailable as error:
+        outside = make_folder("probe")
+        try:
+            return await _probe(backend, outside)
+        finally:
+            await remove_tree(outside)
+    except (SandboxUnavailable, OSError) as error:
         return str(error)
-    finally:
-        await remove_tree(outside)
 
 
 async def _probe(backend: Backend, outside: Path) -> str:
