@@ -166,9 +166,7 @@ class Trainer:
                 labels = np.zeros(len(real), int)
                 labels[: len(group)] = [self.rows[n].label for n in group]
                 key, own = jax.random.split(key)
-                value, self.learned, memory = step(
-                    self.learned, memory, x, mask, real, labels, own
-                )
+                value, self.learned, memory = step(self.learned, memory, x, mask, real, labels, own)
                 losses.append(float(value))
             print(f"epoch {epoch + 1} of {EPOCHS}: loss {np.mean(losses):.3f}", flush=True)
 

@@ -15,6 +15,7 @@ import msgspec
 from rung.config.files import config_files, ignored_file
 from rung.config.settings import SandboxKind, Settings
 from rung.errors import UsageError
+from rung.escalation.text_model.blend import described
 from rung.health import ledger_health, models_health, system_health
 from rung.ledger.ledger import Ledger
 from rung.routing.router import Router
@@ -182,7 +183,15 @@ async def _machine(settings: Settings) -> tuple[Finding, ...]:
         Finding(name="memory", state="ok", says=details["memory"]),
         Finding(name="disk", state="note" if is_low else "ok", says=details["disk"], todo=todo),
         Finding(name="python", state="ok", says=f"{details['python']}, {details['system']}"),
+        _classifier(),
     )
+
+
+def _classifier() -> Finding:
+    """Looks at the packaged weights and, if it is installed, the encoder: no language model."""
+    says, todo = described()
+    state = "broken" if says.startswith("rules only") else "ok"
+    return Finding(name="classifier", state=state, says=says, todo=todo)
 
 
 def _files(folder: Path) -> tuple[Finding, ...]:

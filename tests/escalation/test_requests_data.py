@@ -24,8 +24,9 @@ def normal(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-DEVELOPMENT, SECOND, FROZEN = part("development"), part("second"), part("frozen")
-ALL = DEVELOPMENT + SECOND + FROZEN
+DEVELOPMENT, SECOND, THIRD = part("development"), part("second"), part("third")
+FROZEN = part("frozen")
+ALL = DEVELOPMENT + SECOND + THIRD + FROZEN
 
 
 def test_every_row_has_the_fields_and_nothing_else() -> None:
@@ -63,8 +64,8 @@ def test_no_text_is_in_the_set_twice_so_none_is_in_two_parts() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "at_least"),
-    [(DEVELOPMENT, 260), (SECOND, 300), (FROZEN, 260)],
-    ids=["development", "second", "frozen"],
+    [(DEVELOPMENT, 260), (SECOND, 300), (THIRD, 1_800), (FROZEN, 260)],
+    ids=["development", "second", "third", "frozen"],
 )
 def test_each_part_is_large_varied_and_hard_enough_to_measure_with(
     rows: list[dict[str, Any]], at_least: int

@@ -69,6 +69,10 @@ def _show(found: Classification, signals: Signals, ladder: LadderReport) -> None
             f"imported by {counted(signals.fan_in, 'module')} and "
             f"{counted(signals.tests, 'test')}{seen}"
         )
+    from rung.escalation.text_model.blend import described
+
+    says, todo = described()
+    say(f"decided by: {says}" + (f" ({todo})" if todo else ""))
     for path in signals.missing:
         say(f"  {path} does not exist")
     chain = " -> ".join(rung.model for rung in ladder.rungs)

@@ -16,6 +16,7 @@ from rung.escalation.phrases import PhraseIndex
 from rung.escalation.task import TaskType
 
 Step = Literal["harmless", "tests", "critical", "structure", "small"]
+OWN = "named critical in your settings"
 # What no list of words can say; rules name these as if they were lists.
 SHAPES = {
     "number": re.compile(r"\d"),
@@ -103,7 +104,7 @@ def rulebook(own: OwnWords = NO_WORDS) -> Rulebook:
     rules.append(
         Rule(
             step="critical",
-            reason="named critical in your settings",
+            reason=OWN,
             points=table["enough"],
             any=("own",),
             path=tuple(path.casefold() for path in own.critical_paths),

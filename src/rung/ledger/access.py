@@ -17,7 +17,7 @@ from rung.ledger.threads import off_loop
 T = TypeVar("T")
 
 ANSWER_TIMEOUT_S = 30.0
-CATCH_UP_S = 1.0
+CATCH_UP_S = 5.0
 
 
 class Access:
@@ -41,7 +41,7 @@ class Access:
 
         def run() -> T:
             if self._outbox.error is None:
-                self._outbox.drain(CATCH_UP_S)
+                self._outbox.drain(min(CATCH_UP_S, timeout_s / 2))
             with store.read() as connection:
                 return work(connection)
 

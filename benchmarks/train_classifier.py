@@ -1,0 +1,136 @@
+"""Train the word weights of the task classifier, and measure them on authors who were left out.
+
+    pip install scikit-learn==1.9.1
+    python -m benchmarks.train_classifier              # writes the packaged linear.json
+    python -m benchmarks.train_classifier --measure    # leaves one author out after the other
+    python -m benchmarks.train_classifier --measure --adapters /tmp/held_out.npz
+
+The last one also asks an encoder that was trained without the development part and the second one
+(see train_encoder.py), on these two. The frozen part is never read. Same rows, same file.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import scipy.sparse as sparse
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks.bench_classify import wilson
+from benchmarks.labelled import Labelled, digest, labelled
+from rung.escalation.classify import read_by_rules
+from rung.escalation.rulebook import rulebook
+from rung.escalation.task import TASK_TYPES
+from rung.escalation.text_model import blend, encoder, linear
+from rung.escalation.text_model.e5_file import model_file
+from rung.escalation.text_model.features import in_text, weighed
+
+STRENGTH = 0.6  # inverse of the regularisation
+MIN_ROWS = 3  # a word, or a part of one, is used if this many rows have it
+UNIT = 0.002
+CRITICAL_FROM, CRITICAL_FROM_WITH_ENCODER, ENCODER_SHARE = 0.25, 0.2, 0.5
+Seen = tuple[dict[str, float], frozenset[str]]
+
+
+def seen(row: Labelled) -> Seen:
+    """A row's features by rules and of its text."""
+    _, by_rules = read_by_rules(row.text, row.paths, rulebook())
+    return by_rules, in_text(row.text, row.paths)
+
+
+def trained(features: Sequence[Seen], labels: Sequence[int], about: str) -> linear.LinearModel:
+    """Logistic regression; weights that round to nothing are left away."""
+    counts = Counter(name for _, names in features for name in names)
+    names = {name for name, count in counts.items() if count >= MIN_ROWS}
+    names |= {name for by_rules, _ in features for name in by_rules}
+    order = {name: at for at, name in enumerate(sorted(names))}
+    cells = [
+        (row, order[name], value)
+        for row, (by_rules, texts) in enumerate(features)
+        for name, value in weighed(by_rules, texts, order).items()
+    ]
+    rows, columns, values = zip(*cells, strict=True)
+    table = sparse.csr_matrix((values, (rows, columns)), (len(features), len(order)))
+    model = LogisticRegression(C=STRENGTH, max_iter=300, tol=1e-4).fit(table, labels)
+    weights = np.rint(model.coef_ / UNIT).astype(int).T
+    return linear.LinearModel(
+        format=linear.FORMAT,
+        trained_on=about,
+        bias=tuple(round(float(value), 4) for value in model.intercept_),
+        unit=UNIT,
+        critical_from=CRITICAL_FROM,
+        critical_from_with_encoder=CRITICAL_FROM_WITH_ENCODER,
+        encoder_share=ENCODER_SHARE,
+        weights={n: tuple(weights[at].tolist()) for n, at in order.items() if weights[at].any()},
+    )
+
+
+def told(name: str, rows: Sequence[Labelled], scores: Any, limits: Sequence[float]) -> None:
+    """Accuracy and recall on critical by the limit from which a request is critical."""
+    critical = [n for n, row in enumerate(rows) if TASK_TYPES[row.label] == "critical"]
+    for limit in limits:
+        kinds = [TASK_TYPES.index(blend.decided(score, limit).kind) for score in scores]
+        right = [kind == row.label for kind, row in zip(kinds, rows, strict=True)]
+        hits, found = sum(right), sum(right[n] for n in critical)
+        low, high = wilson(hits, len(rows))
+        bottom, top = wilson(found, len(critical))
+        print(
+            f"{name:34} from {limit:.2f}: {hits / len(rows):.1%} ({low:.1%} to {high:.1%}), "
+            f"critical {found / len(critical):.1%} ({bottom:.1%} to {top:.1%})"
+        )
+
+
+def measure(rows: Sequence[Labelled], features: Sequence[Seen], adapters: Path | None) -> None:
+    """Leave authors out, one after the other; with adapters, those two parts together."""
+    limits = (1.0, 0.3, 0.25, 0.2, 0.15, 0.1)
+    groups = [{name} for name in dict.fromkeys(row.author for row in rows)]
+    reader = None
+    if adapters is not None:
+        path = model_file()
+        assert path is not None
+        reader, groups = encoder.loaded(path, adapters.read_bytes()), [{"development", "second"}]
+    for group in groups:
+        inside = [n for n, row in enumerate(rows) if row.author not in group]
+        model = trained([features[n] for n in inside], [rows[n].label for n in inside], "")
+        for author in sorted(group):
+            own = [n for n, row in enumerate(rows) if row.author == author]
+            of = [rows[n] for n in own]
+            scores = [model.scores(weighed(*features[n], model.weights)) for n in own]
+            told(f"{author}: rules and words", of, scores, limits)
+            if reader is None:
+                continue
+            read = [reader.scores(row.text, row.paths) for row in of]
+            told(f"{author}: encoder alone", of, read, limits)
+            for share in (0.3, 0.5, 0.7):
+                mixed = msgspec.structs.replace(model, encoder_share=share)
+                pairs = zip(scores, read, strict=True)
+                both = [blend.blended(a, b, mixed) for a, b in pairs]
+                told(f"{author}: encoder's share {share}", of, both, limits)
+
+
+def main() -> None:
+    """Write the packaged file, or measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--measure", action="store_true", help="write nothing")
+    parser.add_argument("--adapters", type=Path, help="an encoder without development and second")
+    options = parser.parse_args()
+    rows = labelled()
+    features = [seen(row) for row in rows]
+    if options.measure:
+        measure(rows, features, options.adapters)
+        return
+    about = f"{len(rows)} rows, SHA-256 {digest()}"
+    model = trained(features, [row.label for row in rows], about)
+    text = msgspec.json.format(msgspec.json.encode(model), indent=0).replace(b",\n", b", ")
+    Path(linear.__file__).with_name(linear.FILE).write_bytes(text + b"\n")
+    print(f"{len(model.weights)} weights, {len(text)} bytes")
+
+
+if __name__ == "__main__":
+    main()
