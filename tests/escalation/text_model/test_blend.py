@@ -55,12 +55,11 @@ def test_without_the_learned_part_the_rules_decide_and_say_so(
     assert todo
 
 
-def test_without_the_extra_the_reason_why_there_is_no_encoder_is_told() -> None:
-    if isinstance(encoder.packaged(), encoder.Encoder):
-        assert blend.described() == ("rules, word weights and encoder", "")
-    else:
-        assert "no encoder: " in blend.described()[0]
-        assert "rung[classifier]" in blend.described()[1]
+def test_without_the_encoder_it_is_told_why_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    for why, todo in ((encoder.NOT_INSTALLED, "pip install 'rung[classifier]'"), ("damaged", "")):
+        monkeypatch.setattr(encoder, "packaged", lambda why=why: why)
+        assert blend.described() == (f"rules and word weights; no encoder: {why}", todo)
+        assert classify("fix the refund").type == "critical"
 
 
 def test_what_the_user_calls_critical_wins_over_what_it_looks_like() -> None:

