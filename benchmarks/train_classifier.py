@@ -34,7 +34,8 @@ from rung.escalation.text_model.features import in_text, weighed
 STRENGTH = 0.6  # inverse of the regularisation
 MIN_ROWS = 3  # a word, or a part of one, is used if this many rows have it
 UNIT = 0.002
-CRITICAL_FROM, CRITICAL_FROM_WITH_ENCODER, ENCODER_SHARE = 0.25, 0.2, 0.5
+LIMITS = ((1.0, 1.0), (0.4, 0.05), (0.33, 0.05), (0.25, 0.05), (0.25, 0.25), (0.15, 0.15))
+CRITICAL_FROM, CRITICAL_FROM_IF_RULES_AGREE, ENCODER_SHARE = 0.33, 0.05, 0.5
 Seen = tuple[dict[str, float], frozenset[str]]
 
 
@@ -65,30 +66,32 @@ def trained(features: Sequence[Seen], labels: Sequence[int], about: str) -> line
         bias=tuple(round(float(value), 4) for value in model.intercept_),
         unit=UNIT,
         critical_from=CRITICAL_FROM,
-        critical_from_with_encoder=CRITICAL_FROM_WITH_ENCODER,
+        critical_from_if_rules_agree=CRITICAL_FROM_IF_RULES_AGREE,
         encoder_share=ENCODER_SHARE,
         weights={n: tuple(weights[at].tolist()) for n, at in order.items() if weights[at].any()},
     )
 
 
-def told(name: str, rows: Sequence[Labelled], scores: Any, limits: Sequence[float]) -> None:
-    """Accuracy and recall on critical by the limit from which a request is critical."""
+def told(name: str, rows: Sequence[Labelled], features: Sequence[Seen], scores: Any) -> None:
+    """Accuracy and recall on critical, by the limits from which a request is critical."""
     critical = [n for n, row in enumerate(rows) if TASK_TYPES[row.label] == "critical"]
-    for limit in limits:
-        kinds = [TASK_TYPES.index(blend.decided(score, limit).kind) for score in scores]
-        right = [kind == row.label for kind, row in zip(kinds, rows, strict=True)]
+    for limits in LIMITS:
+        right: list[bool] = []
+        for row, (by_rules, _), score in zip(rows, features, scores, strict=True):
+            limit = limits["d:critical" in by_rules]
+            right.append(TASK_TYPES.index(blend.decided(score, limit).kind) == row.label)
         hits, found = sum(right), sum(right[n] for n in critical)
         low, high = wilson(hits, len(rows))
         bottom, top = wilson(found, len(critical))
         print(
-            f"{name:34} from {limit:.2f}: {hits / len(rows):.1%} ({low:.1%} to {high:.1%}), "
+            f"{name:32} from {limits[0]:.2f}, {limits[1]:.2f} if rules agree: "
+            f"{hits / len(rows):.1%} ({low:.1%} to {high:.1%}), "
             f"critical {found / len(critical):.1%} ({bottom:.1%} to {top:.1%})"
         )
 
 
 def measure(rows: Sequence[Labelled], features: Sequence[Seen], adapters: Path | None) -> None:
     """Leave authors out, one after the other; with adapters, those two parts together."""
-    limits = (1.0, 0.3, 0.25, 0.2, 0.15, 0.1)
     groups = [{name} for name in dict.fromkeys(row.author for row in rows)]
     reader = None
     if adapters is not None:
@@ -97,21 +100,25 @@ def measure(rows: Sequence[Labelled], features: Sequence[Seen], adapters: Path |
         reader, groups = encoder.loaded(path, adapters.read_bytes()), [{"development", "second"}]
     for group in groups:
         inside = [n for n, row in enumerate(rows) if row.author not in group]
-        model = trained([features[n] for n in inside], [rows[n].label for n in inside], "")
+        labels = [rows[n].label for n in inside]
+        model = trained([features[n] for n in inside], labels, "")
+        # The rules were written on the development part: without them, too.
+        plain = trained([({}, features[n][1]) for n in inside], labels, "")
         for author in sorted(group):
             own = [n for n, row in enumerate(rows) if row.author == author]
-            of = [rows[n] for n in own]
+            of, seen_of = [rows[n] for n in own], [features[n] for n in own]
             scores = [model.scores(weighed(*features[n], model.weights)) for n in own]
-            told(f"{author}: rules and words", of, scores, limits)
+            told(f"{author}: rules and words", of, seen_of, scores)
             if reader is None:
                 continue
             read = [reader.scores(row.text, row.paths) for row in of]
-            told(f"{author}: encoder alone", of, read, limits)
-            for share in (0.3, 0.5, 0.7):
-                mixed = msgspec.structs.replace(model, encoder_share=share)
-                pairs = zip(scores, read, strict=True)
-                both = [blend.blended(a, b, mixed) for a, b in pairs]
-                told(f"{author}: encoder's share {share}", of, both, limits)
+            both = [blend.blended(a, b, model) for a, b in zip(scores, read, strict=True)]
+            told(f"{author}: with encoder", of, seen_of, both)
+            blind = [({}, texts) for _, texts in seen_of]
+            told(f"{author}: encoder alone", of, blind, read)
+            words = [plain.scores(weighed(*one, plain.weights)) for one in blind]
+            both = [blend.blended(a, b, model) for a, b in zip(words, read, strict=True)]
+            told(f"{author}: words and encoder, no rules", of, blind, both)
 
 
 def main() -> None:

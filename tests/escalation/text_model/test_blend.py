@@ -20,7 +20,7 @@ def test_the_packaged_weights_load_and_say_what_they_were_trained_on() -> None:
     model = linear.packaged()
     assert isinstance(model, linear.LinearModel), model
     assert "SHA-256" in model.trained_on
-    assert 0 < model.critical_from_with_encoder <= model.critical_from <= 0.5
+    assert 0 < model.critical_from_if_rules_agree <= model.critical_from <= 0.5
 
 
 def test_the_same_request_always_gets_the_same_answer() -> None:

@@ -33,10 +33,14 @@ def opinion_of(text: str, paths: Sequence[str], by_rules: Mapping[str, float]) -
         return model
     scores = model.scores(weighed(by_rules, in_text(text, paths), model.weights))
     reader = encoder.packaged()
-    if isinstance(reader, str):
-        return decided(scores, model.critical_from)
-    both = blended(scores, reader.scores(text, paths), model)
-    return decided(both, model.critical_from_with_encoder)
+    if not isinstance(reader, str):
+        scores = blended(scores, reader.scores(text, paths), model)
+    return decided(scores, critical_limit(model, by_rules))
+
+
+def critical_limit(model: LinearModel, by_rules: Mapping[str, float]) -> float:
+    """From which probability on a request is critical, given what the rules found."""
+    return model.critical_from_if_rules_agree if "d:critical" in by_rules else model.critical_from
 
 
 def blended(scores: Sequence[float], read: Sequence[float], model: LinearModel) -> list[float]:

@@ -12,14 +12,15 @@ import msgspec
 from rung.escalation.task import TASK_TYPES
 
 FILE = "linear.json"
-FORMAT = 1
+FORMAT = 2
 
 
 class LinearModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Weights by feature, in the order of TASK_TYPES, as whole numbers of `unit`.
 
     A request is critical from the probability `critical_from` on, or from
-    `critical_from_with_encoder` where the encoder has a say of `encoder_share`.
+    `critical_from_if_rules_agree` where the rules alone say so. An encoder has a say of
+    `encoder_share`.
     """
 
     format: int
@@ -27,7 +28,7 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     bias: tuple[float, float, float, float]
     unit: float
     critical_from: float
-    critical_from_with_encoder: float
+    critical_from_if_rules_agree: float
     encoder_share: float
     weights: dict[str, tuple[int, int, int, int]]
 
