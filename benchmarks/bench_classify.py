@@ -3,8 +3,8 @@
 `python -m benchmarks.bench_classify second` (or another part, or any .jsonl of the same shape)
 prints, for the rules alone and for the whole, accuracy, recall and precision by type with 95 %
 Wilson intervals, the confusion matrix and the time per request. The packaged weights have seen
-every part but the frozen one: train_classifier.py --measure leaves parts out. `--mistakes` lists
-the wrong ones, never of the frozen part.
+every part but `frozen` and `unseen`; train_classifier.py --measure leaves parts out. `--mistakes`
+lists the wrong ones, never of those two.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from rung.escalation.task import TASK_TYPES, Classification, TaskType
 from rung.escalation.text_model import blend
 
 FOLDER = Path(__file__).parent / "requests"
+FROZEN = ("frozen", "unseen")
 Z_95 = 1.959964
 
 
@@ -108,15 +109,15 @@ def _share(hits: int, total: int) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the report; 1 where the mistakes of the frozen part are asked for."""
+    """Print the report; 1 where the mistakes of a frozen part are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", help="development, second, third, frozen, or a .jsonl file")
+    parser.add_argument("part", help="development, second, third, frozen, unseen, or a .jsonl file")
     parser.add_argument("--mistakes", action="store_true", help="list the wrong ones")
     options = parser.parse_args(argv)
     path = Path(options.part)
     path = path if path.suffix == ".jsonl" else FOLDER / f"{path}.jsonl"
-    if options.mistakes and path.name == "frozen.jsonl":
-        print("single rows of the frozen part are not to be looked at", file=sys.stderr)
+    if options.mistakes and path.stem in FROZEN:
+        print("single rows of a frozen part are not to be looked at", file=sys.stderr)
         return 1
     rows = measured(path)
     print(report(rows))

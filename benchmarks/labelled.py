@@ -1,4 +1,4 @@
-"""The labelled requests that may be trained and looked at: never the frozen part."""
+"""The labelled requests that may be trained and looked at: never the frozen parts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.bench_classify import FROZEN
 from rung.escalation.task import TASK_TYPES
 
 FOLDER = Path(__file__).parent / "requests"
@@ -25,11 +26,11 @@ class Labelled:
 
 
 def labelled(parts: Iterable[str] = PARTS) -> list[Labelled]:
-    """The rows of some parts. Raises ValueError where the frozen part is asked for."""
+    """The rows of some parts. Raises ValueError where a frozen part is asked for."""
     rows: list[Labelled] = []
     for part in parts:
-        if part == "frozen":
-            raise ValueError("the frozen part measures; nothing may be trained on it")
+        if part in FROZEN:
+            raise ValueError(f"the part {part} measures; nothing may be trained on it")
         for line in (FOLDER / f"{part}.jsonl").read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             author = row["id"][:2] if part == "third" else part

@@ -25,8 +25,8 @@ def normal(text: str) -> str:
 
 
 DEVELOPMENT, SECOND, THIRD = part("development"), part("second"), part("third")
-FROZEN = part("frozen")
-ALL = DEVELOPMENT + SECOND + THIRD + FROZEN
+FROZEN, UNSEEN = part("frozen"), part("unseen")
+ALL = DEVELOPMENT + SECOND + THIRD + FROZEN + UNSEEN
 
 
 def test_every_row_has_the_fields_and_nothing_else() -> None:
@@ -64,8 +64,8 @@ def test_no_text_is_in_the_set_twice_so_none_is_in_two_parts() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "at_least"),
-    [(DEVELOPMENT, 260), (SECOND, 300), (THIRD, 1_800), (FROZEN, 260)],
-    ids=["development", "second", "third", "frozen"],
+    [(DEVELOPMENT, 260), (SECOND, 300), (THIRD, 1_800), (FROZEN, 260), (UNSEEN, 300)],
+    ids=["development", "second", "third", "frozen", "unseen"],
 )
 def test_each_part_is_large_varied_and_hard_enough_to_measure_with(
     rows: list[dict[str, Any]], at_least: int
