@@ -263,6 +263,8 @@ async def test_before_money_is_spent_it_is_said_what_such_tasks_cost(tmp_path: P
             it.rung.ledger.record(row)
         await it.rung.ledger.flush(5)
         task = Task("Write add(a, b).", ["cmd:grep -q 'a + b' sums.py"], out=["sums.py"])
-        task = msgspec.structs.replace(task, chain=[SMALL, BIG], root=project(tmp_path))
+        task = msgspec.structs.replace(
+            task, type="standard", chain=[SMALL, BIG], root=project(tmp_path)
+        )
         await it.rung.execute(task, on_event=on_event)
     assert warned == [pytest.approx(0.019)]

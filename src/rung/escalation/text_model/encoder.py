@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rung.escalation.text_model.linear import log_softmax
 
@@ -48,6 +48,9 @@ class Encoder:
 
     def __init__(self, file: E5File, ours: Mapping[str, Floats]) -> None:
         """Raises ValueError where the file or the adapters lack something."""
+        from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingTypeStubs]
+
+        self._threads: Any = ThreadpoolController()
         self._file, self._unigram, self._sizes = file, file.unigram, file.sizes
         try:
             self._head, self._bias = ours["head.w"], ours["head.b"]
@@ -79,9 +82,11 @@ class Encoder:
     def scores(self, text: str, paths: Sequence[str]) -> list[float]:
         """The logarithms of the probabilities of TASK_TYPES."""
         states = self.embedded(self.numbers(text, paths))
-        for layer in self.layers:
-            states = self._through(layer, states)
-        return log_softmax((states.mean(0) @ self._head + self._bias).tolist())
+        # Threads that wait for each other cost more than they save: on two busy cores four times.
+        with self._threads.limit(limits=1, user_api="blas"):
+            for layer in self.layers:
+                states = self._through(layer, states)
+            return log_softmax((states.mean(0) @ self._head + self._bias).tolist())
 
     def numbers(self, text: str, paths: Sequence[str]) -> list[int]:
         """The pieces of a request, without the middle of a long one."""
@@ -158,13 +163,13 @@ def packaged() -> Encoder | str:
     """The encoder if the extra is installed, or why there is none."""
     try:
         from rung.escalation.text_model.e5_file import model_file
-    except ImportError:
-        return NOT_INSTALLED
-    model = model_file()
-    if model is None:
-        return NOT_INSTALLED if _has_wheel() else "its weights come for Linux on x86-64 only"
-    try:
+
+        model = model_file()
+        if model is None:
+            return NOT_INSTALLED if _has_wheel() else "its weights come for Linux on x86-64 only"
         adapters = resources.files("rung.escalation.text_model").joinpath(FILE).read_bytes()
         return loaded(model, adapters)
+    except ImportError:
+        return NOT_INSTALLED
     except (OSError, ValueError) as error:
         return str(error)
