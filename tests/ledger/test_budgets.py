@@ -27,11 +27,19 @@ SPEND = """
 import asyncio, json, os, random, secrets, sys
 from pathlib import Path
 from rung.config.settings import LedgerSettings
+from rung.errors import LedgerError
 from rung.ledger import Ledger
 from rung.ledger.owner import host_name
 from rung.ledger.rows import ReservationRow, now
 
 scopes, limits = json.loads(sys.argv[3]), json.loads(sys.argv[4])
+
+async def reserved(ledger, row):
+    while True:
+        try:
+            return await ledger.budgets.reserve(row, limits)
+        except LedgerError:
+            pass  # on a busy machine another process may hold the file for long
 
 async def spend(ledger, since):
     spent = 0
@@ -42,7 +50,7 @@ async def spend(ledger, since):
             reserved_nano_usd=worst, owner_host=host_name(), owner_pid=os.getpid(),
             owner_since=since,
         )
-        if await ledger.budgets.reserve(row, limits) is not None:
+        if await reserved(ledger, row) is not None:
             return spent
         cost = random.randint(0, worst)
         await ledger.budgets.close(row, "settled", cost)
