@@ -33,7 +33,7 @@ def labelled(parts: Iterable[str] = PARTS) -> list[Labelled]:
             raise ValueError(f"the part {part} measures; nothing may be trained on it")
         for line in (FOLDER / f"{part}.jsonl").read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
-            author = row["id"][:2] if part == "third" else part
+            author = row["id"][:-3] if part == "third" else part
             label = TASK_TYPES.index(row["type"])
             rows.append(Labelled(author, row["text"], tuple(row["paths"]), label))
     return rows

@@ -274,5 +274,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def _plain(text: str) -> str:
     """One line of a table's cell."""
-    line = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-    return line if len(line) <= 240 else f"{line[:240]}…"
+    line = " ".join(text.split())
+    parts = (line if len(line) <= 240 else f"{line[:240]}…").split("`")
+    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]  # code is shown as it is
+    return "`".join(parts).replace("|", "\\|")

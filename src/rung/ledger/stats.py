@@ -80,6 +80,10 @@ class CheckCount(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: int
     errors: int
 
+    @property
+    def verdicts(self) -> int:
+        return self.passed + self.failed + self.unavailable + self.errors
+
 
 class CallCount(msgspec.Struct, frozen=True, kw_only=True):
     """Calls to one model, of tasks and others. Seconds and speed are of calls that succeeded."""

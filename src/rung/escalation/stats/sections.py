@@ -55,15 +55,8 @@ def _days(report: StatsReport) -> Section:
         ],
         legend=(("good", "verified"), ("unclear", "not verified")),
         bars=[
-            Bar(
-                label=day.day,
-                parts=(
-                    ("good", day.verified / most),
-                    ("unclear", (day.tasks - day.verified) / most),
-                ),
-                text=f"{day.verified:,} of {day.tasks:,}",
-            )
-            for day in report.days
+            _verified_bar(d.day, d.verified, d.tasks, most, f"{d.verified:,} of {d.tasks:,}")
+            for d in report.days
         ],
         is_timeline=True,
     )
@@ -94,17 +87,15 @@ def _types(report: StatsReport) -> Section:
         ],
         legend=(("good", "verified"), ("unclear", "not verified")),
         bars=[
-            Bar(
-                label=item.task_type,
-                parts=(
-                    ("good", item.verified / most),
-                    ("unclear", (item.tasks - item.verified) / most),
-                ),
-                text=f"{item.tasks:,}",
-            )
+            _verified_bar(item.task_type, item.verified, item.tasks, most, f"{item.tasks:,}")
             for item in report.types
         ],
     )  # fmt: skip
+
+
+def _verified_bar(label: str, verified: int, tasks: int, most: int, text: str) -> Bar:
+    parts = (("good", verified / most), ("unclear", (tasks - verified) / most))
+    return Bar(label=label, parts=parts, text=text)
 
 
 def _workers(report: StatsReport) -> Section:
@@ -162,8 +153,7 @@ def _pairs(report: StatsReport) -> Section:
 
 
 def _checks(report: StatsReport) -> Section:
-    most = max((_verdicts(c.passed, c.failed, c.unavailable, c.errors) for c in report.checks),
-               default=1)  # fmt: skip
+    most = max((check.verdicts for check in report.checks), default=1)
     return Section(
         title="Verdicts by check",
         columns=("check", "pass>", "fail>", "unavailable>", "error>"),
@@ -180,7 +170,7 @@ def _checks(report: StatsReport) -> Section:
                     ("bad", c.failed / most),
                     ("unclear", (c.unavailable + c.errors) / most),
                 ),
-                text=f"{_verdicts(c.passed, c.failed, c.unavailable, c.errors):,}",
+                text=f"{c.verdicts:,}",
             )
             for c in report.checks
         ],
@@ -306,7 +296,3 @@ def _budget(report: StatsReport) -> Section:
             if line.limit
         ],
     )
-
-
-def _verdicts(*counts: int) -> int:
-    return sum(counts)
