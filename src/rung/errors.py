@@ -60,6 +60,7 @@ class EngineError(RungError):
     """A model call failed. Retry and fallback are decided by `kind`, never by the text.
 
     `status` is the HTTP status where there was one; `retry_after_s` is what the engine asked for.
+    `was_sent` is false where no connection came about, so that nothing can be billed.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class EngineError(RungError):
         model: str | None = None,
         status: int | None = None,
         retry_after_s: float | None = None,
+        was_sent: bool = True,
     ) -> None:
         super().__init__(message)
         self.kind: EngineErrorKind = kind
@@ -79,6 +81,7 @@ class EngineError(RungError):
         self.model = model
         self.status = status
         self.retry_after_s = retry_after_s
+        self.was_sent = was_sent
 
     def __str__(self) -> str:
         where = f"{self.engine}/{self.model}" if self.model else self.engine

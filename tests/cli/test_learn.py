@@ -57,6 +57,9 @@ def test_replay_as_json_has_the_documented_fields(outcomes: str) -> None:
         (["FILE", "--columns", "passed"], "pairs of names"),
         (["FILE", "--train", "40"], "between 1 and 39"),
         (["FILE", "--plot", "/nowhere/at/all.svg"], "cannot be written"),
+        (["FILE", "--cost-of-review", "nan"], "'nan' is not a number"),
+        (["FILE", "--value", "inf"], "not in the range"),
+        (["FILE", "--false-accept", "nan"], "'nan' is not a number"),
         (["--ledger"], "the ledger has no 10 tasks that two models did"),
     ],
 )

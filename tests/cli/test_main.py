@@ -91,7 +91,8 @@ def test_an_option_beside_a_task_file_is_named_as_it_was_typed(
     assert ran.err.rstrip().endswith(f"take away {option}")
 
 
-def test_a_budget_that_is_no_number_is_refused(tmp_path: Path) -> None:
-    ran = rung("do", "x", "--budget", "nan", cwd=tmp_path)
+@pytest.mark.parametrize("budget", ["nan", "1e300", "-1"])
+def test_a_budget_that_none_can_be_is_refused(tmp_path: Path, budget: str) -> None:
+    ran = rung("do", "x", "--budget", budget, cwd=tmp_path)
     assert ran.status == 2
     assert "--budget" in ran.err

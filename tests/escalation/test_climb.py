@@ -16,6 +16,7 @@ from rung.escalation.executor import ChainOrders, Executor
 from rung.escalation.plan import Plan
 from rung.escalation.policy import Limits, Next, Order, Stop, Tried
 from rung.escalation.task import Outcome, Task
+from rung.ledger.period import Period
 from tests.fakes.replies import answer, failure, tool_call
 from tests.fakes.server import FakeServer, Script
 from tests.ladder import BIG, BROKEN, GOOD, SMALL, WRONG, Ladder, ladder, project
@@ -171,6 +172,18 @@ async def test_of_two_free_rungs_the_first_good_answer_counts_and_ends_the_other
         started = [e for e in events if isinstance(e, AttemptStarted)]
         assert [(e.n, e.is_beside) for e in started] == [(1, False), (2, True)]
         assert [row.n for row in await rows_of(it, outcome)] == [1, 2]
+        report = await it.rung.stats(Period())
+        assert {use.worker: use.verified_tasks for use in report.workers}[BIG] == 1
+        assert report.types[0].climbs_per_task == 0
+
+
+async def test_a_rung_that_was_refused_is_no_climb_in_the_statistics(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=[WRONG], paid="deny") as it:
+        outcome = await it.rung.execute(task_in(project(tmp_path)))
+        assert [a.engine for a in outcome.attempts] == ["small", "small", "big"]
+        await it.rung.ledger.flush()
+        report = await it.rung.stats(Period())
+        assert report.types[0].climbs_per_task == 0
 
 
 async def test_of_two_good_answers_the_cheaper_rungs_counts(tmp_path: Path) -> None:
@@ -186,9 +199,10 @@ async def test_where_both_fail_the_way_goes_on_inside_the_caps(tmp_path: Path) -
         assert [(a.engine, a.result, a.try_on_rung) for a in outcome.attempts] == [
             ("small", "failed", 1),
             ("big", "failed", 1),
+            ("small", "failed", 2),
             ("big", "passed", 2),
         ]
-        assert [a.failed_rungs for a in outcome.attempts] == [0, 0, 1]
+        assert [a.failed_rungs for a in outcome.attempts] == [0, 0, 1, 1]
 
 
 async def test_models_that_do_not_fit_together_are_tried_one_after_another(tmp_path: Path) -> None:

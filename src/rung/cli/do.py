@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from rung.cli.numbers import USD
+
 
 @click.command(epilog="Exit status: 0 verified, 3 needs review, 4 skipped, 5 unverified, 1 failed.")
 @click.argument("text", required=False)
@@ -22,7 +24,7 @@ import click
     help="The task type; by default rules decide it from the text.",
 )
 @click.option("--chain", help="Models or tiers to try, comma-separated, in order.")
-@click.option("--budget", type=click.FloatRange(min=0), help="Most to spend on it, in USD.")
+@click.option("--budget", type=USD, help="Most to spend on it, in USD.")
 @click.option(
     "--at-end",
     type=click.Choice(["review", "skip"]),

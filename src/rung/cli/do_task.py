@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,8 +39,6 @@ def read_task(text: str | None, task_file: Path | None, given: dict[str, Any]) -
             option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
             raise UsageError(f"--task holds the whole task; take away {option}")
         return load_task(task_file)
-    if math.isnan(given.get("budget", 0.0)):
-        raise UsageError("--budget is not a number of USD")
     cwd = Path.cwd()
     root = project_root(cwd)
     schema = given.get("schema")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rung.cli.fail import fail
+from rung.cli.numbers import SHARE, USD
 from rung.errors import RungError, UsageError
 from rung.wording import counted
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from rung.escalation.replay.replay import Question, Replay
     from rung.escalation.replay.scores import PolicyResult
 
-USD = click.FloatRange(min=0)
-SHARE = click.FloatRange(min=0, max=1)
 SHOWN_LADDERS = 10
 
 

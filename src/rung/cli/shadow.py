@@ -36,14 +36,19 @@ def list_(limit: int, as_json: bool) -> None:
 @command.command("run")
 @click.argument("task_file", type=click.Path(path_type=Path))
 @click.option("--model", required=True, help="Who does it again: engine/model.")
-def run_(task_file: Path, model: str) -> None:
+@click.pass_context
+def run_(ctx: click.Context, task_file: Path, model: str) -> None:
     """Do the task of a file by its ladder, then by MODEL, and compare.
 
-    What was done before cannot be shadowed later: its files are not kept.
+    What was done before cannot be shadowed later: its files are not kept. Exits with 1 where there
+    was nothing to compare.
     """
     from rung.cli.run import run
 
-    _print([run(_run(task_file, model))])
+    row = run(_run(task_file, model))
+    _print([row])
+    if row.details["agrees"] is None:
+        ctx.exit(1)
 
 
 async def _list(limit: int) -> list[AuditRow]:
@@ -60,6 +65,8 @@ async def _run(task_file: Path, model: str) -> AuditRow:
 
     task = load_task(task_file)
     async with Rung() as rung:
+        if model not in rung.router.tiers:
+            await rung.router.rung(model, task.local_only)  # before anything is paid
         return await rung.afterwards.shadow(task, await rung.execute(task), model)
 
 

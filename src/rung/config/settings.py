@@ -12,6 +12,9 @@ from typing import Any, Literal
 
 from rung.config.section import Section, ranged
 
+# No call, budget or stake is more; sums in nano-USD must fit 64 bits.
+MOST_USD = 1_000_000.0
+
 EngineKind = Literal["openai", "lmstudio", "ollama", "vllm", "llamacpp", "openrouter", "anthropic"]
 KvType = Literal["f16", "q8_0", "q4_0"]
 PaidPolicy = Literal["ask", "allow", "deny"]
@@ -69,10 +72,10 @@ class ModelSettings(Section):
 
     tier: str = ""
     context_tokens: int | None = ranged(default=None, low=1, high=1_000_000_000)
-    usd_per_mtok_in: float | None = ranged(default=None, low=0, high=1_000_000)
-    usd_per_mtok_out: float | None = ranged(default=None, low=0, high=1_000_000)
-    usd_per_mtok_cache_read: float | None = ranged(default=None, low=0, high=1_000_000)
-    usd_per_mtok_cache_write: float | None = ranged(default=None, low=0, high=1_000_000)
+    usd_per_mtok_in: float | None = ranged(default=None, low=0, high=MOST_USD)
+    usd_per_mtok_out: float | None = ranged(default=None, low=0, high=MOST_USD)
+    usd_per_mtok_cache_read: float | None = ranged(default=None, low=0, high=MOST_USD)
+    usd_per_mtok_cache_write: float | None = ranged(default=None, low=0, high=MOST_USD)
     kv_type: Literal["", "f16", "q8_0", "q4_0"] = ""
     slots: int | None = ranged(default=None, low=1, high=64)
     pinned: bool = False  # never evicted
@@ -125,8 +128,8 @@ class EscalationSettings(Section):
 
     paid: PaidPolicy = "ask"
     paid_tiers: Mapping[str, PaidPolicy] = NONE  # by tier, where another answer than `paid` holds
-    warn_usd: float = ranged(default=0.1, low=0, high=1_000_000)  # warn before a call this dear
-    task_budget_usd: float = ranged(default=1.0, low=0, high=1_000_000)
+    warn_usd: float = ranged(default=0.1, low=0, high=MOST_USD)  # warn before a call this dear
+    task_budget_usd: float = ranged(default=1.0, low=0, high=MOST_USD)
     task_timeout_s: float = ranged(default=1800.0, low=1, high=604_800)
     task_tokens: int | None = ranged(default=None, low=1, high=1_000_000_000)  # in and out
     parallel_local: int = ranged(default=1, low=1, high=8)  # free rungs that are tried at once
@@ -138,7 +141,7 @@ class EscalationSettings(Section):
 class LimitSettings(Section):
     """What may be used in a day or a month; unset is no limit. Days and months are local time."""
 
-    day_usd: float | None = ranged(default=None, low=0, high=1_000_000)
+    day_usd: float | None = ranged(default=None, low=0, high=MOST_USD)
     month_usd: float | None = ranged(default=None, low=0, high=10_000_000)
     day_tokens: int | None = ranged(default=None, low=0, high=10**12)
     day_seconds: float | None = ranged(default=None, low=0, high=10_000_000)
@@ -148,7 +151,7 @@ class LimitSettings(Section):
 class BudgetSettings(Section):
     """Limits over all tasks; `types` and `apps` for one task type and one application."""
 
-    day_usd: float | None = ranged(default=None, low=0, high=1_000_000)
+    day_usd: float | None = ranged(default=None, low=0, high=MOST_USD)
     month_usd: float | None = ranged(default=None, low=0, high=10_000_000)
     day_tokens: int | None = ranged(default=None, low=0, high=10**12)
     day_seconds: float | None = ranged(default=None, low=0, high=10_000_000)
@@ -161,9 +164,9 @@ class LearningSettings(Section):
     """What outcomes may change, and what right and wrong answers are worth to this user."""
 
     mode: LearningMode = "advise"
-    value_usd: float = ranged(default=0.0, low=0, high=1_000_000)  # of a right answer
-    cost_of_wrong_usd: float = ranged(default=6.0, low=0, high=1_000_000)  # accepted, but wrong
-    cost_of_review_usd: float = ranged(default=2.0, low=0, high=1_000_000)  # handed to a person
+    value_usd: float = ranged(default=0.0, low=0, high=MOST_USD)  # of a right answer
+    cost_of_wrong_usd: float = ranged(default=6.0, low=0, high=MOST_USD)  # accepted, but wrong
+    cost_of_review_usd: float = ranged(default=2.0, low=0, high=MOST_USD)  # handed to a person
     usd_per_hour: float = ranged(default=0.0, low=0, high=100_000)  # of waiting
     prior_tasks: float = ranged(default=4.0, low=0.1, high=1000)  # weight of the matrix's order
     forget: float = ranged(default=0.995, low=0.5, high=1)  # weight of the past at each outcome

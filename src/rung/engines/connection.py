@@ -26,6 +26,12 @@ from rung.errors import EngineError
 KEEPALIVE_S = 4.0
 CONNECT_TIMEOUT_S = 5.0
 MAX_REPLY_BYTES = 8 * 1024 * 1024
+# Failures of connecting: whatever was to be sent has not left this machine.
+_BEFORE_SENDING = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 T = TypeVar("T")
@@ -228,7 +234,9 @@ async def awaited(
     try:
         return await deadline.wait(work, doing, limit_s, since_s=since_s)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise connection_error(origin, error) from error
+        failure = connection_error(origin, error)
+        failure.was_sent = not isinstance(error, _BEFORE_SENDING)
+        raise failure from error
 
 
 async def read_at_most(

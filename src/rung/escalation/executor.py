@@ -93,11 +93,13 @@ class Executor:
         approve: Approve | None = None,
         on_event: OnEvent | None = None,
         after: Earlier | None = None,
+        is_shadow: bool = False,
     ) -> Outcome:
         """Try the task's chain until its checks pass.
 
         `approve` is asked before a paid rung; without it paid rungs are refused unless the user's
-        settings allow them. A task that had to wait goes on `after` what it had come to then.
+        settings allow them. A task that had to wait goes on `after` what it had come to then. A
+        shadow's attempts and calls are on record, and nothing else of it.
         Raises UsageError for a task that is wrong in itself. A cancelled task is on record as such.
         """
         emit: OnEvent = on_event or (lambda _: None)
@@ -105,7 +107,7 @@ class Executor:
         plan = await make_plan(
             task, settings, self._router, task_id=after.outcome.task_id if after else None
         )
-        recorder = Recorder(self._ledger, plan, self._settings)
+        recorder = Recorder(self._ledger, plan, self._settings, is_shadow=is_shadow)
         run = Run(plan=plan, guard=self._guard(plan, approve, emit, after), after=after)
         emit(_planned(plan))
         try:

@@ -34,7 +34,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Next:
-    """Try this rung; `is_retry` where it was tried just before."""
+    """Try this rung; `is_retry` where it was tried before."""
 
     rung: int
     is_retry: bool
@@ -64,7 +64,10 @@ def result_of(verdicts: Sequence[Verdict]) -> Result:
 
 
 def next_step(tried: Sequence[Tried], limits: Limits) -> Next | Stop:
-    """One retry on the same rung where it may help, then the next rung, inside the caps."""
+    """One retry on each rung where it may help, then the next rung, inside the caps.
+
+    Rungs that were tried side by side have their retries one after another.
+    """
     if not tried:
         return Next(rung=0, is_retry=False) if limits.rungs else Stop(why="top")
     last = tried[-1]
@@ -72,9 +75,16 @@ def next_step(tried: Sequence[Tried], limits: Limits) -> Next | Stop:
         return Stop(why=last.result)
     if sum(not attempt.is_unfit for attempt in tried) >= limits.max_attempts:
         return Stop(why="attempts")
-    on_rung = sum(attempt.rung == last.rung for attempt in tried)
-    if last.may_retry and on_rung < limits.attempts_per_rung:
-        return Next(rung=last.rung, is_retry=True)
-    if last.rung + 1 < limits.rungs:
-        return Next(rung=last.rung + 1, is_retry=False)
-    return Stop(why="top")
+    for rung, (attempt, times) in _last_of_each(tried).items():
+        if attempt.may_retry and times < limits.attempts_per_rung:
+            return Next(rung=rung, is_retry=True)
+    above = 1 + max(attempt.rung for attempt in tried)
+    return Next(rung=above, is_retry=False) if above < limits.rungs else Stop(why="top")
+
+
+def _last_of_each(tried: Sequence[Tried]) -> dict[int, tuple[Tried, int]]:
+    """The last attempt on each rung, and how many there were, in the order of the first ones."""
+    found: dict[int, tuple[Tried, int]] = {}
+    for attempt in tried:
+        found[attempt.rung] = attempt, 1 + found.get(attempt.rung, (attempt, 0))[1]
+    return found

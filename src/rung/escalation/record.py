@@ -19,19 +19,24 @@ from rung.escalation.reviewed import beside
 from rung.escalation.task import Attempt, Outcome
 from rung.ledger.content import stored
 from rung.ledger.ledger import Ledger
-from rung.ledger.rows import AttemptRow, AuditRow, ReviewItem, TaskRow
+from rung.ledger.rows import SHADOW_APP, AttemptRow, AuditRow, ReviewItem, TaskRow
 
 TITLE_LENGTH = 100
+# The model was not asked, or another's answer came first: nothing climbs to it, or from it.
+NO_WORK = ("over_budget", "cancelled")
 
 
 class Recorder:
     """Writes one task's rows."""
 
-    def __init__(self, ledger: Ledger, plan: Plan, settings: Settings) -> None:
+    def __init__(
+        self, ledger: Ledger, plan: Plan, settings: Settings, *, is_shadow: bool = False
+    ) -> None:
         self._ledger = ledger
+        self._is_shadow = is_shadow
         self._plan = plan
         self._policy: StoreContent = settings.ledger.store_content
-        self._app = settings.app
+        self._app = SHADOW_APP if is_shadow else settings.app
 
     def attempt(self, attempt: Attempt) -> None:
         self._ledger.record(
@@ -50,8 +55,7 @@ class Recorder:
         self, outcome: str, finished: Sequence[Finished], seconds: float, cost_usd: float | None
     ) -> None:
         """The task ended without an outcome: stopped from outside, or by an error."""
-        attempts = [item.attempt for item in finished]
-        self._ledger.record(self._task_row(outcome, attempts, cost_usd, None, seconds))
+        self._task(outcome, finished, cost_usd, None, seconds)
 
     async def finished(
         self, outcome: Outcome, finished: Sequence[Finished], asked: OpenQuestion | None = None
@@ -63,18 +67,12 @@ class Recorder:
         if asked is not None:
             outcome = waiting(outcome, finished, asked.question)
         try:
-            if outcome.status == "needs_review":
+            if outcome.status == "needs_review" and not self._is_shadow:
                 outcome = await self._queued(outcome, finished, asked)
         finally:
             # It has ended, even where the caller does not wait for the queue.
-            self._ledger.record(
-                self._task_row(
-                    outcome.status,
-                    outcome.attempts,
-                    outcome.cost_usd,
-                    outcome.saved_usd,
-                    outcome.seconds,
-                )
+            self._task(
+                outcome.status, finished, outcome.cost_usd, outcome.saved_usd, outcome.seconds
             )
         return outcome
 
@@ -106,28 +104,33 @@ class Recorder:
             return msgspec.structs.replace(outcome, reason=reason)
         return msgspec.structs.replace(outcome, review_id=review_id)
 
-    def _task_row(
+    def _task(
         self,
         status: str,
-        attempts: Sequence[Attempt],
+        finished: Sequence[Finished],
         cost_usd: float | None,
         saved_usd: float | None,
         seconds: float,
-    ) -> TaskRow:
+    ) -> None:
+        """Record the task, which is the work of the model whose answer it ended with."""
+        if self._is_shadow:
+            return
         plan = self._plan
+        attempts = [item.attempt for item in finished]
         checker = next((a.checker for a in reversed(attempts) if a.checker), None)
-        models = [f"{attempt.engine}/{attempt.model}" for attempt in attempts]
+        workers = [_worker(item.attempt) for item in finished if item.error_kind not in NO_WORK]
+        winners = [_worker(attempt) for attempt in attempts if attempt.result == "passed"]
         kept = stored(plan.task.text, self._policy)
-        return TaskRow(
+        row = TaskRow(
             task_id=plan.task_id,
             task_type=plan.classification.type,
             description=kept.get("text") or kept.get("sha256", ""),
             complexity_score=plan.classification.complexity,
-            worker=models[-1] if models else None,
+            worker=next(iter([*winners, *workers[-1:]]), None),
             checker=checker,
             outcome=status,
             attempts=len(attempts),
-            escalations=sum(a != b for a, b in pairwise(models)),
+            escalations=sum(a != b for a, b in pairwise(workers)),
             validation_method="+".join(plan.check_names),
             latency_ms=seconds * 1000,
             tokens_in=sum(attempt.tokens_in or 0 for attempt in attempts),
@@ -136,3 +139,8 @@ class Recorder:
             saved_usd=saved_usd,
             app=self._app,
         )
+        self._ledger.record(row)
+
+
+def _worker(attempt: Attempt) -> str:
+    return f"{attempt.engine}/{attempt.model}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from rung.chat import JsonObject, Locality
+from rung.config.settings import MOST_USD
 from rung.errors import UsageError
 from rung.validation.verdict import Verdict
 
@@ -51,8 +51,8 @@ def checked_task(fields: dict[str, Any], where: str = "the task") -> Task:
     if not task.text.strip():
         raise UsageError(f"{where} has no text: say what is to be done")
     budget = task.budget_usd
-    if budget is not None and not (0 <= budget < math.inf):
-        raise UsageError(f"{where}: budget_usd must be 0 or more, not {budget}")
+    if budget is not None and not (0 <= budget <= MOST_USD):
+        raise UsageError(f"{where}: budget_usd must be 0 to {MOST_USD:,.0f}, not {budget}")
     return task
 
 

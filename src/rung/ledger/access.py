@@ -69,7 +69,7 @@ class Access:
             raise LedgerError(
                 f"{where} did not answer within {timeout_s:.0f} s; see `rung health db`"
             ) from error
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, UnicodeError) as error:
             raise LedgerError(
                 f"{where} cannot be {what}: {describe(error)}; see `rung health db`"
             ) from error

@@ -9,16 +9,17 @@ from sqlalchemy import Connection, select
 
 from rung.ledger.readers import read_rows, table_rows
 from rung.ledger.rows import AttemptRow, LabelRow
-from rung.ledger.tables import attempt, audit_event, label
+from rung.ledger.tables import attempt, audit_event, label, task_log
 
 RESET = "learning_reset"
 
 
 class Lessons(NamedTuple):
-    """Attempts oldest first, and their labels, oldest first."""
+    """Attempts and their labels, oldest first; by task what was to check it, `syntax+tests`."""
 
     attempts: list[AttemptRow]
     labels: list[LabelRow]
+    methods: dict[str, str]
 
 
 def lessons(connection: Connection, limit: int) -> Lessons:
@@ -31,7 +32,13 @@ def lessons(connection: Connection, limit: int) -> Lessons:
         labels = labels.where(label.c.at > since)
     attempts = attempts.order_by(attempt.c.id.desc()).limit(limit)
     rows = read_rows(connection, AttemptRow, attempts)
-    return Lessons(attempts=rows[::-1], labels=read_rows(connection, LabelRow, labels))
+    tasks = select(task_log.c.task_id, task_log.c.validation_method)
+    tasks = tasks.order_by(task_log.c.id.desc()).limit(limit)
+    return Lessons(
+        attempts=rows[::-1],
+        labels=read_rows(connection, LabelRow, labels),
+        methods={row.task_id: row.validation_method for row in connection.execute(tasks)},
+    )
 
 
 def reset_at(connection: Connection) -> datetime | None:

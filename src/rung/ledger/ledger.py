@@ -247,7 +247,7 @@ class Ledger:
     async def lessons(self, limit: int) -> Lessons:
         """What learning may count: the last attempts, and what became known of their answers."""
         return await self._access.read(
-            lambda connection: labels.lessons(connection, limit), Lessons([], [])
+            lambda connection: labels.lessons(connection, limit), Lessons([], [], {})
         )
 
     async def answered_by(self, task_id: str) -> AttemptRow | None:

@@ -64,6 +64,10 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
     id: int | None = None
 
 
+# The app of attempts that shadow accepted work: no task of the user's.
+SHADOW_APP = "(shadow)"
+
+
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt at a task (`attempt`): the fields of the public attempt JSON, type and app.
 

@@ -94,7 +94,8 @@ class Calls:
                     yield chunk
         except EngineError as error:
             failure = error
-            is_billed = is_billed or not (model.is_free or error.kind in UNBILLED)
+            may_be_billed = error.was_sent and error.kind not in UNBILLED
+            is_billed = is_billed or (may_be_billed and not model.is_free)
             raise
         except Exception as error:
             is_billed = is_billed or not model.is_free

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from rung.errors import UsageError
 from rung.escalation.learning.afterwards import SHADOW
 from rung.escalation.learning.sampling import audit_rate, is_drawn
+from rung.ledger.period import Period
 from rung.ledger.rows import AuditRow
 from tests.escalation.learning.test_learning import add_task, learning
+from tests.fakes.server import Reply
 from tests.ladder import BIG, GOOD, SMALL, WRONG, Ladder, ladder, project
 
 
@@ -84,3 +89,55 @@ def test_draws_are_fair_and_models_with_few_labels_are_looked_at_more_often() ->
     assert audit_rate(0.03, 0) == pytest.approx(0.09)
     assert audit_rate(0.03, 100) == 0.03
     assert audit_rate(0.5, 0) == 1.0
+
+
+async def test_a_shadow_sees_the_project_as_the_worker_saw_it(tmp_path: Path) -> None:
+    """The caller writes the answer at once, while the shadow still thinks."""
+    edit = {"answer": "", "edits": [{"path": "sums.py", "find": "a - b", "replace": "a + b"}]}
+    settings = learning("advise", shadow_rate=1.0, shadow_model=BIG)
+    slow = Reply(text=json.dumps(edit), first_after_s=0.3)
+    async with ladder(
+        tmp_path, small=[json.dumps(edit)], big=lambda _: slow, learning=settings
+    ) as it:
+        root = project(tmp_path)
+        (root / "sums.py").write_text("def add(a, b):\n    return a - b\n")
+        task = add_task(root, files=["sums.py"], out=[])
+        outcome = await it.rung.execute(task)
+        assert await it.rung.apply(task, outcome) == ["sums.py"]
+        [row] = await shadows(it)
+        assert (row.details["status"], row.details["agrees"]) == ("verified", True)
+
+
+async def test_a_shadow_is_no_task_of_the_users(tmp_path: Path) -> None:
+    settings = learning("advise", shadow_rate=1.0, shadow_model=BIG)
+    async with ladder(tmp_path, price=1000.0, paid="allow", learning=settings) as it:
+        root = project(tmp_path)
+        for _ in range(20):
+            await it.rung.execute(add_task(root, budget_usd=100.0))
+        assert len(await shadows(it)) == 20
+        await it.rung.ledger.flush()
+        report = await it.rung.stats(Period())
+        assert report.tasks == 20
+        [view] = (await it.rung.learning.show("standard")).types
+        assert view.reserve_usd == 0.0
+
+
+async def test_a_shadow_of_critical_work_asks_nobody_for_a_review(tmp_path: Path) -> None:
+    async with ladder(tmp_path, learning=learning("advise")) as it:
+        task = add_task(project(tmp_path), type="critical", chain=[SMALL])
+        outcome = await it.rung.execute(task)
+        accepted = replace(outcome, status="verified")
+        await it.rung.afterwards.shadow(task, accepted, BIG)
+        assert [item.task_id for item in await it.rung.ledger.reviews()] == [outcome.task_id]
+
+
+async def test_only_accepted_work_is_compared_and_with_another_model(tmp_path: Path) -> None:
+    async with ladder(tmp_path, small=[WRONG, WRONG, GOOD], learning=learning("advise")) as it:
+        task = add_task(project(tmp_path), chain=[SMALL], at_end="skip")
+        failed = await it.rung.execute(task)
+        with pytest.raises(UsageError, match="only accepted work"):
+            await it.rung.afterwards.shadow(task, failed, BIG)
+        accepted = await it.rung.execute(task)
+        row = await it.rung.afterwards.shadow(task, accepted, "local_fast")
+        assert row.details["agrees"] is None
+        assert "its own shadow" in row.details["error"]

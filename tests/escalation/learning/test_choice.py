@@ -19,9 +19,9 @@ STAKES = Stakes(wrong_usd=6.0, review_usd=2.0)
 def ladder(costs: list[float], seed: str | None = None, **changes: object) -> Ladder:
     gate = Gate(false_accept=0.05)
     fields: dict[str, object] = {
-        "task_type": "standard",
+        "work": "standard",
         "rungs": [Rung(model=f"m{at}", guess_usd=usd) for at, usd in enumerate(costs)],
-        "beliefs": Beliefs(gate_of=lambda _type, _model: gate),
+        "beliefs": Beliefs(gate_of=lambda _work, _model: gate),
         "stakes": STAKES,
         "seed": seed,
     }

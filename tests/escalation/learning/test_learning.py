@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from rung.config.settings import EscalationSettings, LearningSettings, Settings
+from rung.config.settings import EscalationSettings, LearningSettings, MatrixRow, Settings
 from rung.errors import LedgerError, UsageError
 from rung.escalation.learning.changes import with_changes
 from rung.escalation.learning.orders import ladder_of
+from rung.escalation.matrix import default_matrix
 from rung.escalation.task import TASK_TYPES, Task
 from rung.ledger.rows import AttemptRow, SuggestionRow
-from tests.ladder import BIG, SMALL, WRONG, Ladder, ladder, project
+from tests.ladder import BIG, GOOD, SMALL, WRONG, Ladder, ladder, project
 
 CHECKS = ["syntax", "cmd:grep -q 'a + b' sums.py"]
 
@@ -188,22 +189,70 @@ async def test_work_that_is_often_wrong_is_suggested_to_be_taken_for_harder(
 
 
 def test_changes_are_laid_over_in_their_order_and_unknown_ones_are_left() -> None:
-    def change(subject: str, value: object) -> SuggestionRow:
-        return SuggestionRow(subject=subject, before={}, after={"value": value}, reason="")
-
     settings = Settings(escalation=EscalationSettings())
-    changed = with_changes(
-        settings,
-        [
-            change("matrix.standard.chain", ["haiku"]),
-            change("matrix.standard.checker", "next"),
-            change("matrix.standard.chain", ["sonnet"]),
-            change("of.a.newer.rung", 1),
-        ],
-    )
+    changes = [
+        change("matrix.standard.chain", list(default_matrix()["standard"].chain), ["haiku"]),
+        change("matrix.standard.checker", "auto", "next"),
+        change("matrix.standard.chain", ["haiku"], ["sonnet"]),
+        change("learning.complexity.standard", 0.0, 1.0),
+        change("of.a.newer.rung", None, 1),
+    ]
+    changed = with_changes(settings, changes)
     assert changed.matrix["standard"].chain == ("sonnet",)
     assert changed.matrix["standard"].checker == "next"
+    assert changed.learning.complexity == {"standard": 1.0}
     assert with_changes(settings, []) is settings
+
+
+def test_a_change_rests_where_the_user_has_decided_otherwise_since() -> None:
+    own = Settings(matrix={"standard": MatrixRow(chain=("local_fast",))})
+    default = list(default_matrix()["standard"].chain)
+    assert with_changes(own, [change("matrix.standard.chain", default, ["haiku"])]) is own
+    [made_of_it] = [change("matrix.standard.chain", ["local_fast"], ["haiku"])]
+    assert with_changes(own, [made_of_it]).matrix["standard"].chain == ("haiku",)
+
+
+def change(subject: str, before: object, after: object) -> SuggestionRow:
+    was, is_now = {"value": before}, {"value": after}
+    return SuggestionRow(subject=subject, before=was, after=is_now, reason="")
+
+
+async def test_a_suggestion_that_is_out_of_date_is_not_applied(tmp_path: Path) -> None:
+    async with ladder(tmp_path, learning=learning("advise")) as it:
+        await it.rung.ledger.suggest(change("escalation.checker_confidence", 0.5, 0.9))
+        [found] = await it.rung.ledger.suggestions("open")
+        assert found.id is not None
+        with pytest.raises(UsageError, match=r"was made of 0\.5, .* is 0\.8 now"):
+            await it.rung.learning.apply(found.id)
+        assert await it.rung.ledger.suggestions("applied") == []
+
+
+async def test_a_task_without_an_answer_takes_no_label(tmp_path: Path) -> None:
+    async with ladder(tmp_path, learning=learning("advise")) as it:
+        await it.small.stop()
+        await it.big.stop()
+        outcome = await it.rung.execute(add_task(project(tmp_path)))
+        with pytest.raises(UsageError, match="no answer"):
+            await it.rung.learning.label(outcome.task_id, is_right=True)
+
+
+async def test_work_of_one_type_with_other_checks_is_believed_apart(tmp_path: Path) -> None:
+    """Extraction by schema and code by tests are both of the type standard."""
+    settings = learning("on", explore=False)
+    async with ladder(tmp_path, small=[WRONG], big=[GOOD], learning=settings) as it:
+        for n in range(50):
+            verdict = {"validator": "schema", "result": "pass" if n % 4 else "fail"}
+            small = row(n, "small", has_passed=bool(n % 4))
+            it.rung.ledger.record(replace(small, verdicts=[verdict]))
+        for n in range(50, 60):
+            climbed = replace(row(n, "big", has_passed=n % 10 != 0), failed_rungs=1)
+            it.rung.ledger.record(climbed)
+        await it.rung.ledger.flush()
+        [shown] = (await it.rung.learning.show("standard")).types
+        assert shown.checks == ("schema",)
+        task = add_task(project(tmp_path), checks=["tests:tests"])
+        outcome = await it.rung.execute(task)
+        assert (outcome.status, outcome.engine) == ("verified", "big")
 
 
 def sure(n: int, confidence: float) -> AttemptRow:

@@ -41,7 +41,7 @@ def test_dearer_models_are_expected_to_be_better_until_outcomes_say_otherwise() 
 
 
 def test_how_correlated_failures_are_is_learned_of_all_models() -> None:
-    believed = Beliefs(gate_of=lambda _type, _model: Gate(), places=PLACES, forget=1.0)
+    believed = Beliefs(gate_of=lambda _work, _model: Gate(), places=PLACES, forget=1.0)
     for model in ("a", "b"):
         believed.count(State("standard", model), Tally(accepted=80, rejected=20, tries=100))
         believed.count(State("standard", model, 1), Tally(accepted=2, rejected=48, tries=50))
@@ -51,7 +51,7 @@ def test_how_correlated_failures_are_is_learned_of_all_models() -> None:
 
 def test_small_counts_do_not_lean_to_the_middle_where_checks_err() -> None:
     """Of four states with one try each, one was accepted: no more than checks accept of wrong."""
-    believed = Beliefs(gate_of=lambda _type, _model: Gate(false_accept=0.25), forget=1.0)
+    believed = Beliefs(gate_of=lambda _work, _model: Gate(false_accept=0.25), forget=1.0)
     for number in range(40):
         was_accepted = float(number % 4 == 0)
         tally = Tally(accepted=was_accepted, rejected=1 - was_accepted, tries=1)

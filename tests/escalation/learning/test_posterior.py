@@ -11,7 +11,7 @@ from rung.escalation.learning.posterior import Beliefs, Observation, State
 
 
 def beliefs(gate: Gate | None = None, forget: float = 1.0) -> Beliefs:
-    return Beliefs(gate_of=lambda _type, _model: gate or Gate(), forget=forget)
+    return Beliefs(gate_of=lambda _work, _model: gate or Gate(), forget=forget)
 
 
 def see(into: Beliefs, state: State, accepted: int, rejected: int, usd: float = 0.0) -> None:

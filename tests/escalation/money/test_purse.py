@@ -201,6 +201,14 @@ async def test_tokens_and_seconds_of_a_day_end_it(tmp_path: Path) -> None:
             assert f"raise budget.{unit}" in await refusal(opened, FREE)
 
 
+@pytest.mark.parametrize("unit", ["day_attempts", "day_tokens", "day_seconds"])
+async def test_a_limit_of_nothing_lets_not_even_the_first_call_through(
+    tmp_path: Path, unit: str
+) -> None:
+    async with purse(tmp_path, **{unit: 0}) as (opened, _):
+        assert f"raise budget.{unit}" in await refusal(opened, FREE)
+
+
 def bill(tokens: int) -> Bill:
     return Bill(nano_usd=0, tokens=tokens, is_known=True)
 
@@ -257,6 +265,15 @@ async def test_a_call_that_the_provider_refused_costs_nothing(tmp_path: Path) ->
     async with ladder(tmp_path, big=[refuses], budget=BudgetSettings(day_usd=1.0)) as it:
         with pytest.raises(EngineError, match="unauthorized"):
             await it.rung.ask("two and two?", model=BIG)
+        assert await spent_usd(it) == (0, 0)
+
+
+async def test_an_engine_that_cannot_be_reached_costs_nothing(tmp_path: Path) -> None:
+    async with ladder(tmp_path, budget=BudgetSettings(day_usd=1.0)) as it:
+        await it.big.stop()
+        outcome = await it.rung.execute(question(root=tmp_path))
+        assert outcome.cost_usd == 0
+        assert "unreachable" in (outcome.attempts[-1].error or "")
         assert await spent_usd(it) == (0, 0)
 
 

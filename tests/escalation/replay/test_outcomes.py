@@ -64,7 +64,7 @@ def test_tasks_that_a_model_lacks_are_left_out_and_counted(tmp_path: Path) -> No
     ("text", "says"),
     [
         ("task,model,cost_usd\na,m,1\n", "no column 'passed'.*--columns"),
-        (GOOD + "c,big,1,dear\n", "outcomes.csv:6: cost_usd must be a number"),
+        (GOOD + "c,big,1,dear\n", "outcomes.csv:6: cost_usd must be USD"),
         (GOOD + "c,big,1,-1\n", "outcomes.csv:6: cost_usd"),
         (GOOD + "a,big,1,1\n", "two outcomes of 'big'"),
         (GOOD + ",big,1,1\n", "must not be empty"),

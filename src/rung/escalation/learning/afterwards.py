@@ -7,22 +7,30 @@ another model do the same task, whose answer is compared and never served.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from rung.config.settings import Settings
-from rung.errors import LedgerError, RungError
+from rung.errors import LedgerError, RungError, UsageError
+from rung.escalation.events import AttemptStarted, Event, OnEvent
 from rung.escalation.learning.learning import Learning
 from rung.escalation.learning.sampling import MORE, audit_rate, is_drawn
 from rung.escalation.task import Outcome, Task
 from rung.ledger.ledger import Ledger
 from rung.ledger.rows import AuditRow, ReviewItem
 
-Execute = Callable[[Task], Awaitable[Outcome]]
+
+class Execute(Protocol):
+    """Does a task as a shadow: see `Executor.execute`."""
+
+    def __call__(
+        self, task: Task, *, on_event: OnEvent | None = None, is_shadow: bool
+    ) -> Awaitable[Outcome]: ...
+
 
 SHADOW = "shadow"
 # With this share of outcomes suggestions are thought over anew.
@@ -49,7 +57,7 @@ class Afterwards:
         try:
             if outcome.status == "verified":
                 await self._audit(task, outcome)
-                self._maybe_shadow(task, outcome)
+                await self._maybe_shadow(task, outcome)
             if is_drawn(outcome.task_id, "suggest", SUGGEST_RATE):
                 await self._learning.suggest()
         except LedgerError:
@@ -60,11 +68,16 @@ class Afterwards:
         while self._shadows:
             await asyncio.wait(self._shadows)
 
-    async def shadow(self, task: Task, outcome: Outcome, model: str) -> AuditRow:
+    async def shadow(
+        self, task: Task, outcome: Outcome, model: str, *, on_event: OnEvent | None = None
+    ) -> AuditRow:
         """Let another model do the task, and put on record whether the two agree.
 
-        Only free models, and paid ones that the settings allow, as nobody can be asked.
+        Only free models, and paid ones that the settings allow, as nobody can be asked. Raises
+        UsageError for an outcome that was not accepted: there is nothing to agree with.
         """
+        if outcome.status != "verified":
+            raise UsageError(f"only accepted work is compared, and this is {outcome.status}")
         again = msgspec.structs.replace(task, chain=(model,), type=outcome.type, at_end="skip")
         details: dict[str, Any] = {
             "model": model,
@@ -72,18 +85,20 @@ class Afterwards:
             "type": outcome.type,
         }
         try:
-            other = await self._execute(again)
+            other = await self._execute(again, on_event=on_event, is_shadow=True)
         except RungError as error:
             details |= {"status": "failed", "agrees": None, "error": str(error)}
         else:
-            has_passed = other.status == "verified"
+            is_other = f"{other.engine}/{other.model}" != details["worker"]
+            is_comparable = is_other and other.status == "verified"
+            error = other.reason if is_other else f"{details['worker']} cannot be its own shadow"
             details |= {
                 "shadow_task": other.task_id,
                 "status": other.status,
-                "agrees": is_same(outcome, other) if has_passed else None,
+                "agrees": is_same(outcome, other) if is_comparable else None,
                 "cost_usd": other.cost_usd,
                 "seconds": other.seconds,
-                "error": "" if has_passed else other.reason,
+                "error": "" if is_comparable else error,
             }
         row = AuditRow(kind=SHADOW, task_id=outcome.task_id, details=details)
         self._ledger.record(row)
@@ -99,15 +114,26 @@ class Afterwards:
             return
         await self._ledger.add_review(audit_item(task, outcome, rate))
 
-    def _maybe_shadow(self, task: Task, outcome: Outcome) -> None:
+    async def _maybe_shadow(self, task: Task, outcome: Outcome) -> None:
+        """Begin one if it is drawn. Once it has begun it has read the project, which the caller may
+        then change.
+        """
         model = self._settings.shadow_model
         is_wanted = model and model != f"{outcome.engine}/{outcome.model}"
         if not is_wanted or outcome.type == "critical":
             return  # critical work waits for a person in any case
         if is_drawn(outcome.task_id, SHADOW, self._settings.shadow_rate):
-            shadow = asyncio.create_task(self.shadow(task, outcome, model))
+            has_begun = asyncio.Event()
+
+            def on_event(event: Event) -> None:
+                if isinstance(event, AttemptStarted):
+                    has_begun.set()
+
+            shadow = asyncio.create_task(self.shadow(task, outcome, model, on_event=on_event))
             self._shadows.add(shadow)
             shadow.add_done_callback(self._shadows.discard)
+            shadow.add_done_callback(lambda _: has_begun.set())
+            await has_begun.wait()
 
 
 def audit_item(task: Task, outcome: Outcome, rate: float) -> ReviewItem:

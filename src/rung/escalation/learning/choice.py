@@ -25,7 +25,7 @@ class Rung:
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder:
-    """The rungs of one task, and how far learning may go with them.
+    """The rungs of one task, what kind of work it is, and how far learning may go with them.
 
     With a `seed` the first rung is chosen by a draw from what is believed of each (Thompson
     sampling), the same one whenever the question is asked again; without one by the means. After a
@@ -34,7 +34,7 @@ class Ladder:
     that giving up saves nothing.
     """
 
-    task_type: str
+    work: str
     rungs: Sequence[Rung]
     beliefs: Beliefs
     stakes: Stakes
@@ -66,7 +66,7 @@ class Ladder:
         """The state in which this step would be made, counted as attempts are on record."""
         failed = {item.rung for item in tried if item.result == "failed"}
         return State(
-            self.task_type,
+            self.work,
             self.rungs[step.rung].model,
             failed=len(failed - {step.rung}),
             nth_try=1 + sum(item.rung == step.rung and not item.is_unfit for item in tried),
@@ -81,11 +81,11 @@ class Ladder:
         return Prospect(
             right=self.beliefs.right(state, drawn),
             cost_usd=self.beliefs.cost_usd(state, self.rungs[step.rung].guess_usd),
-            gate=self.beliefs.gate_of(state.task_type, state.model),
+            gate=self.beliefs.gate_of(state.work, state.model),
         )
 
     def _is_known(self, step: Next) -> bool:
-        return self.beliefs.tries(self.task_type, self.rungs[step.rung].model) > 0
+        return self.beliefs.tries(self.work, self.rungs[step.rung].model) > 0
 
 
 def open_steps(tried: Sequence[Tried], limits: Limits) -> list[Next]:

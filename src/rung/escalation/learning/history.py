@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rung.config.settings import LearningSettings
 from rung.escalation.learning.index import Gate, Stakes
@@ -18,21 +19,40 @@ from rung.escalation.learning.rates import (
     default_gate,
     error_rates,
 )
-from rung.ledger.rows import AttemptRow, LabelRow
+from rung.ledger.rows import SHADOW_APP, AttemptRow, LabelRow
 
 # The usual size of a task, where none is on record.
 USUAL_TOKENS = (2_000, 1_000)
-NONE: Mapping[str, Sequence[str]] = {}
 
 
 @dataclass(frozen=True)
 class History:
-    """Attempts in the order they were made, and the newest label of each."""
+    """Attempts in the order they were made, the newest label of each, and the checks of tasks."""
 
     attempts: Sequence[AttemptRow]
     labels: Mapping[tuple[str, int], LabelRow] = field(
         default_factory=dict[tuple[str, int], LabelRow]
     )
+    checks: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+
+    @cached_property
+    def usual(self) -> Mapping[str, tuple[str, ...]]:
+        """By task type the kinds of checks that its accepted answers passed most often."""
+        seen: dict[str, Counter[tuple[str, ...]]] = {}
+        for row in self.attempts:
+            if row.task_type is not None and row.result == "passed":
+                seen.setdefault(row.task_type, Counter())[kinds_of(judging(row))] += 1
+        return {of: counted.most_common(1)[0][0] for of, counted in seen.items()}
+
+    def kinds(self, row: AttemptRow) -> tuple[str, ...]:
+        """The kinds of checks that an attempt had to pass.
+
+        One that failed shows only those up to the first failure: the task, or the type, has all.
+        """
+        if row.task_id in self.checks:
+            return kinds_of(self.checks[row.task_id])
+        shown, usual = kinds_of(judging(row)), self.usual.get(row.task_type or "", ())
+        return usual if row.result != "passed" and set(shown) <= set(usual) else shown
 
     def judged(self) -> list[Judged]:
         """Every attempt that checks could decide."""
@@ -63,7 +83,8 @@ class History:
         """What each task of the type cost, as far as the prices were known."""
         spent: dict[str, float] = {}
         for row in self.attempts:
-            if row.task_type == task_type and row.cost_usd is not None:
+            is_own = row.task_type == task_type and row.app != SHADOW_APP
+            if is_own and row.cost_usd is not None:
                 spent[row.task_id] = spent.get(row.task_id, 0.0) + row.cost_usd
         return list(spent.values())
 
@@ -85,6 +106,26 @@ class History:
 def kind_of(validator: str) -> str:
     """`tests:tests/test_x.py` is a check of the kind `tests`."""
     return validator.partition(":")[0]
+
+
+def kinds_of(checks: Iterable[str]) -> tuple[str, ...]:
+    """Their kinds, each once."""
+    return tuple(dict.fromkeys(kind_of(check) for check in checks))
+
+
+def checks_of(method: str) -> list[str]:
+    """The checks of a task's record, `syntax+tests:test_a.py`. An argument may hold a `+`, too."""
+    return [part for part in method.split("+") if kind_of(part).isidentifier()]
+
+
+def judging(row: AttemptRow) -> list[str]:
+    """The checks that said something of an attempt."""
+    return [v["validator"] for v in row.verdicts if v["result"] != "unavailable"]
+
+
+def work_of(task_type: str, kinds: Iterable[str]) -> str:
+    """The kind of work: `standard: compile+syntax+tests`."""
+    return f"{task_type}: {'+'.join(sorted(kinds))}"
 
 
 def model_name(row: AttemptRow) -> str:
@@ -113,30 +154,33 @@ def stakes_of(settings: LearningSettings) -> Stakes:
 
 @dataclass(frozen=True)
 class Gates:
-    """How far the checks of each task type can be trusted, by the class of the model."""
+    """How far the checks of each kind of work can be trusted, by the class of the model.
+
+    Labels are counted by task type, so they speak of its usual checks only.
+    """
 
     rates: Mapping[Key, ErrorRates]
-    kinds: Mapping[str, Sequence[str]]  # of checks, by task type
+    kinds: Mapping[str, Sequence[str]]  # of checks, by work
+    usual: Mapping[str, str]  # the usual work's task type
     classes: Mapping[str, str]  # of models, by name
 
-    def of(self, task_type: str, model: str) -> Gate:
-        default = default_gate(self.kinds.get(task_type, ()))
-        key = Key("all", self.classes.get(model, "unknown"), task_type)
+    def of(self, work: str, model: str) -> Gate:
+        default = default_gate(self.kinds.get(work, ()))
+        if work not in self.usual:
+            return default
+        key = Key("all", self.classes.get(model, "unknown"), self.usual[work])
         return blended(default, self.rates.get(key))
 
 
-def gates_of(
-    history: History, judged: Sequence[Judged], planned: Mapping[str, Sequence[str]] = NONE
-) -> Gates:
-    """A type's checks are those that its accepted answers passed most often, else the planned."""
-    seen: dict[str, Counter[tuple[str, ...]]] = {}
-    for item in judged:
-        if item.is_accepted:
-            seen.setdefault(item.task_type, Counter())[tuple(item.passed)] += 1
-    kinds = {of: tuple(kind_of(check) for check in checks) for of, checks in planned.items()}
+def gates_of(history: History, planned: Sequence[tuple[str, Sequence[str]]] = ()) -> Gates:
+    """Of all work on record, and of `planned` work: task types with the kinds of their checks."""
+    usual = {**dict(planned), **history.usual}
+    pairs = {(row.task_type or "", history.kinds(row)) for row in history.attempts}
+    pairs |= {(task_type, tuple(kinds)) for task_type, kinds in [*planned, *usual.items()]}
     return Gates(
-        rates=error_rates(judged),
-        kinds=kinds | {of: counted.most_common(1)[0][0] for of, counted in seen.items()},
+        rates=error_rates(history.judged()),
+        kinds={work_of(*pair): pair[1] for pair in pairs},
+        usual={work_of(task_type, kinds): task_type for task_type, kinds in usual.items()},
         classes={model_name(row): model_class(row) for row in history.attempts},
     )
 
@@ -153,15 +197,15 @@ def beliefs_of(
     )
     for row in history.attempts:
         if is_decided(row):
-            beliefs.observe(_observation(row, settings))
+            beliefs.observe(_observation(row, history, settings))
     return beliefs
 
 
-def _observation(row: AttemptRow, settings: LearningSettings) -> Observation:
+def _observation(row: AttemptRow, history: History, settings: LearningSettings) -> Observation:
     waiting_usd = (row.seconds or 0.0) / 3600 * settings.usd_per_hour
     return Observation(
         state=State(
-            row.task_type or "",
+            work_of(row.task_type or "", history.kinds(row)),
             model_name(row),
             failed=row.failed_rungs or 0,
             nth_try=row.try_on_rung or 1,

@@ -11,10 +11,10 @@ import msgspec
 from rung.config.settings import Settings
 from rung.errors import UsageError
 from rung.escalation.ladder import places
+from rung.escalation.learning.changes import is_fitting, value_now
 from rung.escalation.learning.choice import Ladder
-from rung.escalation.learning.history import History, gates_of
+from rung.escalation.learning.history import History, gates_of, kinds_of
 from rung.escalation.learning.orders import Orders, ladder_of
-from rung.escalation.learning.rates import spend_quantile
 from rung.escalation.learning.suggest import (
     Subject,
     chain_suggestion,
@@ -88,22 +88,16 @@ class Learning:
     async def show(self, task_type: TaskType | None = None) -> Learned:
         """What is believed, and why each rung comes where it does. Raises LedgerError."""
         history = await self.orders.history()
-        judged = history.judged()
         kinds = TASK_TYPES if task_type is None else (task_type,)
         known = await self._known()
-        gates = gates_of(history, judged, {kind: known.rows[kind].checks for kind in TASK_TYPES})
+        planned = [(kind, kinds_of(known.rows[kind].checks)) for kind in TASK_TYPES]
+        gates = gates_of(history, planned)
         return Learned(
             mode=self._settings.learning.mode,
-            attempts=len(judged),
+            attempts=len(history.judged()),
             labels=len(history.labels),
             types=tuple(
-                type_view(
-                    known.ladder(kind, history),
-                    known.limits(kind),
-                    history,
-                    gates,
-                    spend_quantile(history.spent_usd(kind)),
-                )
+                type_view(kind, known.ladder(kind, history), known.limits(kind), history, gates)
                 for kind in kinds
             ),
             checks=check_views(gates),
@@ -136,7 +130,17 @@ class Learning:
         return await self._ledger.suggestions("open")
 
     async def apply(self, suggestion_id: int) -> SuggestionRow:
-        """Lay a suggestion over the settings, from the next task on. LedgerError if not open."""
+        """Lay a suggestion over the settings, from the next task on. LedgerError if not open.
+
+        Raises UsageError where the settings have another value by now than it was made of.
+        """
+        now = await self.orders.settings(self._settings)
+        for row in await self._ledger.suggestions("open"):
+            if row.id == suggestion_id and not is_fitting(now, row):
+                raise UsageError(
+                    f"suggestion {suggestion_id} was made of {row.before.get('value')}, and "
+                    f"{row.subject} is {value_now(now, row.subject)} now"
+                )
         return await self._decide(suggestion_id, "applied")
 
     async def revert(self, suggestion_id: int) -> SuggestionRow:
@@ -163,6 +167,8 @@ class Learning:
         answered = await self._ledger.answered_by(task_id)
         if answered is None:
             raise UsageError(f"no attempt of a task {task_id!r} is on record")
+        if answered.result == "no_answer":
+            raise UsageError(f"task {task_id} came to no answer that could be right or wrong")
         row = LabelRow(
             task_id=task_id,
             attempt=answered.n,

@@ -8,7 +8,16 @@ from rung.config.settings import Settings
 from rung.errors import LedgerError
 from rung.escalation.learning.changes import with_changes
 from rung.escalation.learning.choice import Ladder, Rung
-from rung.escalation.learning.history import History, beliefs_of, gates_of, is_decided, stakes_of
+from rung.escalation.learning.history import (
+    History,
+    beliefs_of,
+    checks_of,
+    gates_of,
+    is_decided,
+    kinds_of,
+    stakes_of,
+    work_of,
+)
 from rung.escalation.learning.rates import spend_quantile
 from rung.escalation.plan import Plan
 from rung.escalation.policy import Order, next_step
@@ -74,7 +83,9 @@ class Orders:
         """Everything that counts. Raises LedgerError."""
         lessons = await self._ledger.lessons(MOST_ATTEMPTS)
         return History(
-            lessons.attempts, {(label.task_id, label.attempt): label for label in lessons.labels}
+            lessons.attempts,
+            {(label.task_id, label.attempt): label for label in lessons.labels},
+            {task_id: checks_of(method) for task_id, method in lessons.methods.items()},
         )
 
 
@@ -90,16 +101,19 @@ def ladder_of(
 ) -> Ladder:
     """The rungs of a chain with all that is believed of them.
 
-    With a `task_id` it explores as the settings say, but never in a critical task. `is_reviewed`:
-    a person looks at the result in any case.
+    With a `task_id` its own `checks` count, and it explores as the settings say, but never in a
+    critical task; without one the checks that the type has had most often. `is_reviewed`: a person
+    looks at the result in any case.
     """
     learning = settings.learning
     may_explore = learning.explore and task_type != "critical" and task_id is not None
     tokens = history.usual_tokens(task_type)
-    # A type that has no outcomes yet is gated by its checks.
-    gates = gates_of(history, history.judged(), {task_type: checks})
+    kinds = kinds_of(checks)
+    if task_id is None:
+        kinds = history.usual.get(task_type, kinds)
+    gates = gates_of(history, [(task_type, kinds)])
     return Ladder(
-        task_type=task_type,
+        work=work_of(task_type, kinds),
         rungs=[Rung(model=model.name, guess_usd=guess_usd(model, tokens)) for model in chain],
         beliefs=beliefs_of(history, gates, learning, [model.name for model in chain]),
         stakes=stakes_of(learning),

@@ -1,9 +1,10 @@
 """What is believed of each model, by task type and by how much has failed before: pure.
 
-A state is (task type, model, other models that failed so far, number of this try on the rung).
+A state is (kind of work, model, other models that failed so far, number of this try on the rung).
+Work of a kind has the same task type and the same checks.
 Its chance of being *accepted* is a Beta distribution; the chance of being *right* is backed out
 with the error rates of the checks. Where a state has few outcomes, what is known nearby stands in:
-the same model after more or fewer failures, on other task types, and what its like did.
+the same model after more or fewer failures, at other kinds of work, and what its like did.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LEAST_POWER = 0.05
 class State(NamedTuple):
     """`failed` counts the other models that failed at the task, `nth_try` is 1 for a first try."""
 
-    task_type: str
+    work: str
     model: str
     failed: int = 0
     nth_try: int = 1
@@ -79,7 +80,7 @@ class Tally:
             self.costs = self.costs * forget + 1.0
 
 
-GateOf = Callable[[str, str], Gate]  # of a task type and a model
+GateOf = Callable[[str, str], Gate]  # of a kind of work and a model
 
 
 @dataclass
@@ -111,15 +112,15 @@ class Beliefs:
         """What was counted of this very state."""
         return self._of_model.get(state.model, {}).get(state) or Tally()
 
-    def tries(self, task_type: str, model: str) -> int:
-        """How often the model was tried on this type, in whatever state."""
+    def tries(self, work: str, model: str) -> int:
+        """How often the model was tried at this work, in whatever state."""
         known = self._of_model.get(model, {}).items()
-        return sum(tally.tries for state, tally in known if state.task_type == task_type)
+        return sum(tally.tries for state, tally in known if state.work == work)
 
     def acceptance(self, state: State) -> Beta:
         """The chance of being accepted: counted outcomes on top of the prior's pseudo-counts."""
         tally = self.tally(state)
-        prior = self.gate_of(state.task_type, state.model).accepts(self._prior_right(state))
+        prior = self.gate_of(state.work, state.model).accepts(self._prior_right(state))
         prior = min(0.999, max(0.001, prior))
         return Beta(
             tally.accepted + self.prior_tasks * prior,
@@ -128,20 +129,20 @@ class Beliefs:
 
     def right(self, state: State, accepted: float | None = None) -> float:
         """The chance of being right, of the posterior mean or of a draw of the acceptance."""
-        gate = self.gate_of(state.task_type, state.model)
+        gate = self.gate_of(state.work, state.model)
         if gate.power < LEAST_POWER:
             return self._prior_right(state)
         return gate.right(self.acceptance(state).mean if accepted is None else accepted)
 
     def cost_usd(self, state: State, guess_usd: float) -> float:
-        """Mean cost of a try, shrunk to the model's on this type, and that to the guess.
+        """Mean cost of a try, shrunk to the model's at this work, and that to the guess.
 
         A mean, as costs are heavy-tailed; by state, as what others failed at costs more.
         """
         cost, weight = guess_usd, self.prior_tasks
         total, costs = 0.0, 0.0
         for other, tally in self._of_model.get(state.model, {}).items():
-            if other.task_type == state.task_type:
+            if other.work == state.work:
                 total, costs = total + tally.cost_usd, costs + tally.costs
         cost = (total + weight * cost) / (costs + weight) if costs else cost
         tally = self.tally(state)
@@ -152,10 +153,10 @@ class Beliefs:
         population = self._all_models()
         own, elsewhere = [0.0, 0.0], [0.0, 0.0]
         for other, tally in self._of_model.get(state.model, {}).items():
-            gate = self.gate_of(other.task_type, other.model)
+            gate = self.gate_of(other.work, other.model)
             if other == state or gate.power < LEAST_POWER:
                 continue
-            into = own if other.task_type == state.task_type else elsewhere
+            into = own if other.work == state.work else elsewhere
             into[0] += gate.right_count(tally.accepted, tally.weight)
             into[1] += _share_left(population, other) * tally.weight
         n0 = self.prior_tasks
@@ -168,7 +169,7 @@ class Beliefs:
             counts: list[Count] = []
             for model, tallies in self._of_model.items():
                 for state, tally in tallies.items():
-                    gate = self.gate_of(state.task_type, model)
+                    gate = self.gate_of(state.work, model)
                     if state.nth_try == 1 and gate.power >= LEAST_POWER:
                         right = gate.right_count(tally.accepted, tally.weight)
                         counts.append(Count(model, state.failed, right, tally.weight))

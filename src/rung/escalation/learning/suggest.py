@@ -70,7 +70,7 @@ def chain_suggestion(subject: Subject, ladder: Ladder, history: History) -> Sugg
     limits = Limits(rungs=len(names), attempts_per_rung=1, max_attempts=len(names))
     learned = list(dict.fromkeys(step.rung for step, _ in path(ladder, limits)))
     moved = [at for place, at in enumerate(learned) if place != at]
-    known = [ladder.beliefs.tries(subject.task_type, names[at]) for at in moved]
+    known = [ladder.beliefs.tries(ladder.work, names[at]) for at in moved]
     if not moved or min(known) < ENOUGH_TRIES:
         return None
     now_usd, then_usd = (_worth(ladder, order) for order in (range(len(names)), learned))

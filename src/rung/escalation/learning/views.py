@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from rung.escalation.learning.choice import Ladder
-from rung.escalation.learning.history import Gates, History, is_decided, model_name
+from rung.escalation.learning.history import Gates, History, is_decided, model_name, work_of
 from rung.escalation.learning.index import Prospect
-from rung.escalation.learning.rates import Share, source_of, wilson
+from rung.escalation.learning.rates import Share, source_of, spend_quantile, wilson
 from rung.escalation.policy import Limits, Next, Tried
+from rung.escalation.task import TaskType
 
 
 class RungView(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,21 +74,19 @@ def path(ladder: Ladder, limits: Limits) -> list[tuple[Next, Prospect]]:
 
 
 def type_view(
-    ladder: Ladder, limits: Limits, history: History, gates: Gates, reserve_usd: float | None
+    task_type: TaskType, ladder: Ladder, limits: Limits, history: History, gates: Gates
 ) -> TypeView:
-    """Everything there is to say of a type and its chain."""
+    """Everything there is to say of a type with its usual checks, and of its chain."""
     steps = path(ladder, limits)
     order = list(dict.fromkeys(step.rung for step, _ in steps))
     names = [rung.model for rung in ladder.rungs]
-    first = ladder.beliefs.gate_of(ladder.task_type, names[order[0]]) if order else None
-    kinds = tuple(gates.kinds.get(ladder.task_type, ()))
+    first = ladder.beliefs.gate_of(ladder.work, names[order[0]]) if order else None
+    kinds = tuple(gates.kinds.get(ladder.work, ()))
     labels = sum(
-        rates.labels[0]
-        for key, rates in gates.rates.items()
-        if key[::2] == ("all", ladder.task_type)
+        rates.labels[0] for key, rates in gates.rates.items() if key[::2] == ("all", task_type)
     )
     return TypeView(
-        task_type=ladder.task_type,
+        task_type=task_type,
         checks=kinds,
         false_accept=first.false_accept if first else 1.0,
         false_reject=first.false_reject if first else 0.0,
@@ -98,7 +97,7 @@ def type_view(
         rungs=tuple(
             rung_view(ladder, at, order, history) for at in [*order, *_others(names, order)]
         ),
-        reserve_usd=reserve_usd,
+        reserve_usd=spend_quantile(history.spent_usd(task_type)),
     )
 
 
@@ -114,7 +113,7 @@ def rung_view(ladder: Ladder, at: int, order: Sequence[int], history: History) -
         for row in history.attempts
         if is_decided(row)
         and model_name(row) == model
-        and row.task_type == ladder.task_type
+        and work_of(row.task_type or "", history.kinds(row)) == ladder.work
         and not row.failed_rungs
         and row.try_on_rung in (None, 1)
     ]

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 
 from rung.chat import ChatRequest, Usage
+from rung.config.settings import MOST_USD
 from rung.routing.context import prompt_size
 from rung.routing.models import RoutedModel
 
 NANO = 1_000_000_000
 # What a provider's own text on how to call tools adds to a prompt.
 TOOLS_TOKENS = 1_000
-# No call has more of either. A figure beyond is an engine's mistake, and sums must fit 64 bits.
-MOST_USD = 1_000_000.0
+# No call has more. A figure beyond is an engine's mistake, and sums must fit 64 bits.
 MOST_TOKENS = 1_000_000_000
 
 

@@ -240,7 +240,8 @@ class CostGuard:
         async with self._asking:
             if question.model in self._answers:
                 return self._answers[question.model]
-            agreed = await self._approve(question) if self._approve is not None else None
+            said = await self._approve(question) if self._approve is not None else None
+            agreed = None if said is None else said is True  # of an untyped caller's "no", say
             self._answers[question.model] = agreed
             self.unasked += [question] if agreed is None else []
             kind = "paid_approved" if agreed else "paid_refused"

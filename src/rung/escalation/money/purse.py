@@ -138,8 +138,7 @@ class Purse:
             return
         used = await self._tally.used([period_name(period, at) for period in PERIODS])
         for scope in scopes:
-            if scope.name in used:
-                _check_use(scope, used[scope.name], attempts, at)
+            _check_use(scope, used.get(scope.name) or BudgetRow(scope=scope.name), attempts, at)
 
     async def _reserved(
         self, model: RoutedModel, worst: WorstCase, scopes: Sequence[Scope], task_id: str

@@ -55,7 +55,7 @@ class Trainer:
 
     def _prospects(self, order: Order) -> list[tuple[int, Prospect]]:
         if order not in self._known:
-            beliefs = Beliefs(gate_of=lambda _type, _model: self.gate, forget=1.0)
+            beliefs = Beliefs(gate_of=lambda _work, _model: self.gate, forget=1.0)
             models = [model for model in range(len(self.world.models)) if model not in order]
             # What a model did with all tasks stands in where few are left.
             for model in models:
@@ -95,9 +95,9 @@ def _best(options: Sequence[tuple[int, Prospect]], stakes: Stakes) -> int:
     return max(range(len(options)), key=lambda at: options[at][1].index_usd(stakes))
 
 
-def _seen(world: World, model: int, task: int, task_type: str, failed: int) -> Observation:
+def _seen(world: World, model: int, task: int, work: str, failed: int) -> Observation:
     return Observation(
-        state=State(task_type, str(model), failed=failed),
+        state=State(work, str(model), failed=failed),
         is_accepted=world.is_accepted[model][task],
         cost_usd=world.cost_usd[model][task],
     )
@@ -159,7 +159,7 @@ class Learner:
         self._stakes = stakes
         self._seed = seed
         places = places_of(str(model) for model in range(len(world.models)))
-        self._beliefs = Beliefs(gate_of=lambda _type, _model: gate, places=places)
+        self._beliefs = Beliefs(gate_of=lambda _work, _model: gate, places=places)
         self._limits = Limits(rungs=len(world.models), attempts_per_rung=1, max_attempts=rungs)
         # A price list says what a call costs before the first one.
         self._rungs = [
@@ -171,7 +171,7 @@ class Learner:
         """Do one task as is best by what is known so far, and learn from it."""
         world, tried, cost_usd = self._world, list[Tried](), 0.0
         ladder = Ladder(
-            task_type=world.types[task],
+            work=world.types[task],
             rungs=self._rungs,
             beliefs=self._beliefs,
             stakes=self._stakes,
@@ -179,7 +179,7 @@ class Learner:
         )
         while isinstance(step := ladder.order(tried, self._limits), Next):
             model, state = step.rung, ladder.state(step, tried)
-            seen = _seen(world, model, task, state.task_type, state.failed)
+            seen = _seen(world, model, task, state.work, state.failed)
             self._beliefs.observe(seen)
             cost_usd += world.cost_usd[model][task]
             if seen.is_accepted:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import math
 import random
 import zlib
 from collections import Counter
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rung.config.schema import nearest
+from rung.config.settings import MOST_USD
 from rung.errors import UsageError
 
 T = TypeVar("T")
@@ -129,8 +129,8 @@ def _row(line: Mapping[str, str | None], names: Mapping[str, str], where: str) -
         cost_usd = float(get("cost_usd"))
     except ValueError:
         cost_usd = -1.0
-    if not 0 <= cost_usd < math.inf:
-        raise UsageError(f"{where}: {names['cost_usd']} must be a number of USD, 0 or more")
+    if not 0 <= cost_usd <= MOST_USD:
+        raise UsageError(f"{where}: {names['cost_usd']} must be USD, 0 to {MOST_USD:,.0f}")
     if not get("task") or not get("model"):
         raise UsageError(f"{where}: {names['task']} and {names['model']} must not be empty")
     return Row(

@@ -88,7 +88,7 @@ async def stats_report(
     """The report of a period. Raises LedgerError where the ledger cannot be read."""
     counts = await ledger.counts(period)
     budget = await budget_report(settings, ledger, now())
-    return report_of(counts, period, budget, check_views(gates_of(history, history.judged())))
+    return report_of(counts, period, budget, check_views(gates_of(history)))
 
 
 def report_of(

@@ -94,8 +94,11 @@ def _types(report: StatsReport) -> Section:
 
 
 def _verified_bar(label: str, verified: int, tasks: int, most: int, text: str) -> Bar:
-    parts = (("good", verified / most), ("unclear", (tasks - verified) / most))
-    return Bar(label=label, parts=parts, text=text)
+    return Bar(
+        label=label,
+        parts=(("good", verified / most), ("unclear", (tasks - verified) / most)),
+        text=text,
+    )
 
 
 def _workers(report: StatsReport) -> Section:
