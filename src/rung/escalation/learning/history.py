@@ -37,11 +37,11 @@ class History:
 
     @cached_property
     def usual(self) -> Mapping[str, tuple[str, ...]]:
-        """By task type the kinds of checks that its accepted answers passed most often."""
+        """By task type the kinds of checks that its attempts had to pass most often."""
         seen: dict[str, Counter[tuple[str, ...]]] = {}
         for row in self.attempts:
-            if row.task_type is not None and row.result == "passed":
-                seen.setdefault(row.task_type, Counter())[kinds_of(judging(row))] += 1
+            if is_decided(row) and (kinds := self._own_kinds(row)) is not None:
+                seen.setdefault(row.task_type or "", Counter())[kinds] += 1
         return {of: counted.most_common(1)[0][0] for of, counted in seen.items()}
 
     def kinds(self, row: AttemptRow) -> tuple[str, ...]:
@@ -49,10 +49,16 @@ class History:
 
         One that failed shows only those up to the first failure: the task, or the type, has all.
         """
+        if (kinds := self._own_kinds(row)) is not None:
+            return kinds
+        shown, usual = kinds_of(judging(row)), self.usual.get(row.task_type or "", ())
+        return usual if set(shown) <= set(usual) else shown
+
+    def _own_kinds(self, row: AttemptRow) -> tuple[str, ...] | None:
+        """Those of its task, else those that it passed; `None` where neither is on record."""
         if row.task_id in self.checks:
             return kinds_of(self.checks[row.task_id])
-        shown, usual = kinds_of(judging(row)), self.usual.get(row.task_type or "", ())
-        return usual if row.result != "passed" and set(shown) <= set(usual) else shown
+        return kinds_of(judging(row)) if row.result == "passed" else None
 
     def judged(self) -> list[Judged]:
         """Every attempt that checks could decide."""
