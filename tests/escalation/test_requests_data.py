@@ -25,8 +25,9 @@ def normal(text: str) -> str:
 
 
 DEVELOPMENT, SECOND, THIRD = part("development"), part("second"), part("third")
-FROZEN, UNSEEN = part("frozen"), part("unseen")
-ALL = DEVELOPMENT + SECOND + THIRD + FROZEN + UNSEEN
+FROZEN, UNSEEN, SEALED = part("frozen"), part("unseen"), part("sealed")
+EVERYDAY = part("everyday")
+ALL = DEVELOPMENT + SECOND + THIRD + FROZEN + UNSEEN + SEALED + EVERYDAY
 
 
 def test_every_row_has_the_fields_and_nothing_else() -> None:
@@ -64,8 +65,15 @@ def test_no_text_is_in_the_set_twice_so_none_is_in_two_parts() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "at_least"),
-    [(DEVELOPMENT, 260), (SECOND, 300), (THIRD, 1_800), (FROZEN, 260), (UNSEEN, 300)],
-    ids=["development", "second", "third", "frozen", "unseen"],
+    [
+        (DEVELOPMENT, 260),
+        (SECOND, 300),
+        (THIRD, 9_000),
+        (FROZEN, 260),
+        (UNSEEN, 300),
+        (SEALED, 450),
+    ],
+    ids=["development", "second", "third", "frozen", "unseen", "sealed"],
 )
 def test_each_part_is_large_varied_and_hard_enough_to_measure_with(
     rows: list[dict[str, Any]], at_least: int
@@ -75,3 +83,10 @@ def test_each_part_is_large_varied_and_hard_enough_to_measure_with(
     assert all(0.15 <= share <= 0.40 for share in shares.values()), shares
     assert sum(row["hard"] for row in rows) / len(rows) >= 0.35
     assert 0.25 <= sum(bool(row["paths"]) for row in rows) / len(rows) <= 0.45
+
+
+def test_everyday_requests_are_plain_and_seldom_critical() -> None:
+    assert len(EVERYDAY) >= 200
+    assert not any(row["hard"] for row in EVERYDAY)
+    critical = sum(row["type"] == "critical" for row in EVERYDAY) / len(EVERYDAY)
+    assert 0.05 <= critical <= 0.15

@@ -72,6 +72,8 @@ def _weighed(rules: ByRules, opinion: Opinion | str) -> tuple[TaskType, tuple[st
     if isinstance(opinion, str):
         return rules.kind, (*rules.reasons, f"by the rules alone: {opinion}"), rules.is_unsure
     looks = f"looks like {opinion.kind} to the learned part ({opinion.share:.2f})"
+    if opinion.kind == "standard" and not opinion.is_sure:
+        looks = "the learned part is unsure, which makes it standard"
     if opinion.kind == rules.kind:
         return opinion.kind, (*rules.reasons, looks), not opinion.is_sure
     return opinion.kind, (looks, f"the rules alone say {rules.kind}"), not opinion.is_sure

@@ -74,6 +74,16 @@ def test_critical_is_decided_from_its_limit_on() -> None:
     assert blend.decided(scores, 0.9).kind == "standard"
 
 
+def test_where_no_type_is_likely_it_is_standard_and_unsure() -> None:
+    torn = blend.decided(linear.log_softmax([1.0, 0.6, 0.9, -3.0]), 0.25)
+    assert (torn.kind, torn.is_sure) == ("standard", False)
+    assert blend.decided(linear.log_softmax([3.0, 0.6, 0.9, -3.0]), 0.25).kind == "quick_edit"
+    assert blend.decided(linear.log_softmax([1.0, 0.6, 0.9, 0.2]), 0.1).kind == "critical"
+    found = classify("do it")
+    assert found.is_unsure
+    assert found.type in ("standard", "critical")
+
+
 def test_the_learned_part_is_bounded_by_the_text_it_reads() -> None:
     assert len(in_text("word " * 200_000 + "x" * 200_000, ["p/" * 100_000])) < 20_000
     assert weighed({}, frozenset(), {}) == {}

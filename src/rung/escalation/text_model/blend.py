@@ -11,7 +11,7 @@ from rung.escalation.text_model import encoder, linear
 from rung.escalation.text_model.features import in_text, weighed
 from rung.escalation.text_model.linear import LinearModel, log_softmax
 
-SURE_FROM = 0.6
+SURE_FROM = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,13 @@ def blended(scores: Sequence[float], read: Sequence[float], model: LinearModel) 
 
 
 def decided(scores: Sequence[float], critical_from: float) -> Opinion:
-    """The likeliest type, or critical where it is likely enough."""
+    """The likeliest type, critical where it is likely enough, standard where none is likely."""
     shares = dict(zip(TASK_TYPES, map(math.exp, scores), strict=True))
     kind: TaskType = max(TASK_TYPES, key=lambda name: shares[name])
     if shares["critical"] >= critical_from:
         kind = "critical"
+    elif shares[kind] < SURE_FROM:
+        kind = "standard"
     return Opinion(kind=kind, share=shares[kind], is_sure=shares[kind] >= SURE_FROM)
 
 
