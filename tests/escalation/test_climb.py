@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -193,8 +195,9 @@ async def test_of_two_good_answers_the_cheaper_rungs_counts(tmp_path: Path) -> N
 
 
 async def test_where_both_fail_the_way_goes_on_inside_the_caps(tmp_path: Path) -> None:
+    events: list[Event] = []
     async with two_free(tmp_path, [WRONG], [BROKEN, GOOD]) as it:
-        outcome = await it.rung.execute(task_in(project(tmp_path)))
+        outcome = await it.rung.execute(task_in(project(tmp_path)), on_event=events.append)
         assert outcome.status == "verified"
         assert [(a.engine, a.result, a.try_on_rung) for a in outcome.attempts] == [
             ("small", "failed", 1),
@@ -203,6 +206,22 @@ async def test_where_both_fail_the_way_goes_on_inside_the_caps(tmp_path: Path) -
             ("big", "passed", 2),
         ]
         assert [a.failed_rungs for a in outcome.attempts] == [0, 0, 1, 1]
+        # Going back for a retry is no climb.
+        assert not any(isinstance(event, Climbed) for event in events)
+        await it.rung.ledger.flush()
+        assert (await it.rung.stats(Period())).types[0].climbs_per_task == 1
+
+
+async def test_on_record_is_the_worker_whose_answer_was_given_back(tmp_path: Path) -> None:
+    """The higher rung's answers are worse: they do not even parse."""
+    async with ladder(tmp_path, small=[WRONG], big=[BROKEN]) as it:
+        task = task_in(project(tmp_path), checks=["syntax", "tests:tests"], at_end="skip")
+        outcome = await it.rung.execute(task)
+        assert outcome.engine == "small"
+        await it.rung.ledger.flush()
+        store = sqlite3.connect(tmp_path / "data" / "rung.db")
+        with contextlib.closing(store):
+            assert store.execute("select worker from task_log").fetchall() == [(SMALL,)]
 
 
 async def test_models_that_do_not_fit_together_are_tried_one_after_another(tmp_path: Path) -> None:

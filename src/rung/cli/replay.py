@@ -109,10 +109,10 @@ def _world(outcomes: Path | None, *, from_ledger: bool, columns: str | None) -> 
 
 
 async def _recorded() -> World:
-    from rung.escalation.learning.afterwards import SHADOW
     from rung.escalation.learning.orders import MOST_ATTEMPTS
     from rung.escalation.replay.recorded import recorded_world
     from rung.facade import Rung
+    from rung.ledger.rows import SHADOW
 
     async with Rung() as rung:
         history = await rung.learning.orders.history()

@@ -52,8 +52,8 @@ def run_(ctx: click.Context, task_file: Path, model: str) -> None:
 
 
 async def _list(limit: int) -> list[AuditRow]:
-    from rung.escalation.learning.afterwards import SHADOW
     from rung.facade import Rung
+    from rung.ledger.rows import SHADOW
 
     async with Rung() as rung:
         return await rung.ledger.audit(limit, SHADOW)

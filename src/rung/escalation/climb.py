@@ -174,7 +174,7 @@ class Climb:
     ) -> list[Finished]:
         """Make these attempts at the same time; the first good answer ends the others."""
         run = self._run
-        if run.finished and run.finished[-1].rung != steps[0][0]:
+        if run.finished and all(item.rung != steps[0][0] for item in run.finished):
             self._climbed(steps[0][0])
         before = tuple(run.finished)
         briefs = [self._brief(before, rung, step) for rung, step in steps]

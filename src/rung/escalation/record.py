@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from textwrap import shorten
 from typing import Any
 
@@ -13,7 +12,7 @@ from rung.config.settings import Settings, StoreContent
 from rung.errors import LedgerError
 from rung.escalation.attempt import Finished
 from rung.escalation.earlier import OpenQuestion, kept
-from rung.escalation.outcome import waiting
+from rung.escalation.outcome import best_of, waiting
 from rung.escalation.plan import Plan
 from rung.escalation.reviewed import beside
 from rung.escalation.task import Attempt, Outcome
@@ -119,18 +118,18 @@ class Recorder:
         attempts = [item.attempt for item in finished]
         checker = next((a.checker for a in reversed(attempts) if a.checker), None)
         workers = [_worker(item.attempt) for item in finished if item.error_kind not in NO_WORK]
-        winners = [_worker(attempt) for attempt in attempts if attempt.result == "passed"]
+        best = best_of(finished)
         kept = stored(plan.task.text, self._policy)
         row = TaskRow(
             task_id=plan.task_id,
             task_type=plan.classification.type,
             description=kept.get("text") or kept.get("sha256", ""),
             complexity_score=plan.classification.complexity,
-            worker=next(iter([*winners, *workers[-1:]]), None),
+            worker=_worker(best.attempt) if best else next(reversed(workers), None),
             checker=checker,
             outcome=status,
             attempts=len(attempts),
-            escalations=sum(a != b for a, b in pairwise(workers)),
+            escalations=max(0, len(set(workers)) - 1),
             validation_method="+".join(plan.check_names),
             latency_ms=seconds * 1000,
             tokens_in=sum(attempt.tokens_in or 0 for attempt in attempts),

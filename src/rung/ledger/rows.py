@@ -66,6 +66,7 @@ class CallRow(msgspec.Struct, frozen=True, kw_only=True):
 
 # The app of attempts that shadow accepted work: no task of the user's.
 SHADOW_APP = "(shadow)"
+SHADOW = "shadow"  # the audit row that compares one
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):

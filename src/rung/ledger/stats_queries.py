@@ -105,7 +105,7 @@ def workers(connection: Connection, period: Period) -> list[Row]:
 
 
 def verified_by_worker(connection: Connection, period: Period) -> dict[str, int]:
-    """Verified tasks by the model that answered last, `engine/model`."""
+    """Verified tasks by the model whose answer they ended with, `engine/model`."""
     query = (
         select(task_log.c.worker, func.count())
         .where(tasks_of(period), task_log.c.outcome == "verified", task_log.c.worker.is_not(None))

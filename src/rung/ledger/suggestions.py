@@ -12,13 +12,14 @@ from rung.ledger.tables import suggestion
 
 
 def add(connection: Connection, row: SuggestionRow) -> int | None:
-    """The new suggestion's number. `None` where the same one is open or applied, or was reverted:
-    nobody is asked twice.
+    """The new suggestion's number. `None` where the same one is open or applied, or where its value
+    was reverted: nobody is asked twice.
     """
     same = [
         known
         for known in find(connection, None)
-        if known.subject == row.subject and known.after == row.after
+        if (known.subject, known.after) == (row.subject, row.after)
+        and (known.before == row.before or known.state == "reverted")
     ]
     if same:
         return None

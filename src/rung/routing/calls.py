@@ -112,6 +112,8 @@ class Calls:
             total_ms = (time.monotonic() - started) * 1000
             row = self._row(model, request, label, "".join(text), failure, total_ms)
             row = _with_trace(row, trace)
+            if completion is None and not is_billed:
+                row = msgspec.structs.replace(row, cost_usd=0.0)
             self._ledger.record(_with_answer(row, model, completion) if completion else row)
             if completion is not None or is_billed:
                 await hold.settle(completion.usage if completion else Usage())

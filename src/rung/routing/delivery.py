@@ -248,4 +248,5 @@ def _explained(error: EngineError, why: str) -> EngineError:
         model=error.model,
         status=error.status,
         retry_after_s=error.retry_after_s,
+        was_sent=error.was_sent,
     )

@@ -113,6 +113,12 @@ def known_validators() -> tuple[Validator, ...]:
     return tuple(sorted([*_validators.values(), *broken], key=lambda entry: entry.rank))
 
 
+def known_kinds() -> frozenset[str]:
+    """The kinds of all validators; no installed one is imported."""
+    _load_built_in()
+    return frozenset([*_validators, *(plugin.kind for plugin in plugins.installed())])
+
+
 def known(check: Check) -> Validator:
     """The validator of this kind; of installed ones no other is imported. Raises UsageError."""
     _load_built_in()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from rung.errors import UsageError
-from rung.escalation.learning.afterwards import SHADOW
+from rung.errors import RungError
+from rung.escalation.learning import afterwards
 from rung.escalation.learning.sampling import audit_rate, is_drawn
+from rung.escalation.task import Outcome
 from rung.ledger.period import Period
-from rung.ledger.rows import AuditRow
+from rung.ledger.rows import SHADOW, AuditRow
 from tests.escalation.learning.test_learning import add_task, learning
 from tests.fakes.server import Reply
 from tests.ladder import BIG, GOOD, SMALL, WRONG, Ladder, ladder, project
@@ -135,9 +137,26 @@ async def test_only_accepted_work_is_compared_and_with_another_model(tmp_path: P
     async with ladder(tmp_path, small=[WRONG, WRONG, GOOD], learning=learning("advise")) as it:
         task = add_task(project(tmp_path), chain=[SMALL], at_end="skip")
         failed = await it.rung.execute(task)
-        with pytest.raises(UsageError, match="only accepted work"):
+        with pytest.raises(RungError, match="only accepted work"):
             await it.rung.afterwards.shadow(task, failed, BIG)
         accepted = await it.rung.execute(task)
         row = await it.rung.afterwards.shadow(task, accepted, "local_fast")
         assert row.details["agrees"] is None
         assert "its own shadow" in row.details["error"]
+
+
+async def test_an_outcome_waits_for_no_shadow_that_does_not_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(afterwards, "BEGIN_S", 0.05)
+    settings = learning("advise", shadow_rate=1.0, shadow_model=BIG)
+    async with ladder(tmp_path, learning=settings) as it:
+
+        async def hanging(*_: object, **__: object) -> Outcome:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        it.rung.afterwards._execute = hanging
+        outcome = await it.rung.execute(add_task(project(tmp_path)))
+        assert outcome.status == "verified"
+        assert await shadows(it) == []

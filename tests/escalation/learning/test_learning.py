@@ -11,10 +11,12 @@ from msgspec.structs import replace
 from rung.config.settings import EscalationSettings, LearningSettings, MatrixRow, Settings
 from rung.errors import LedgerError, UsageError
 from rung.escalation.learning.changes import with_changes
+from rung.escalation.learning.history import History, gates_of, work_of
 from rung.escalation.learning.orders import ladder_of
+from rung.escalation.learning.rates import default_gate
 from rung.escalation.matrix import default_matrix
 from rung.escalation.task import TASK_TYPES, Task
-from rung.ledger.rows import AttemptRow, SuggestionRow
+from rung.ledger.rows import AttemptRow, LabelRow, SuggestionRow
 from tests.ladder import BIG, GOOD, SMALL, WRONG, Ladder, ladder, project
 
 CHECKS = ["syntax", "cmd:grep -q 'a + b' sums.py"]
@@ -225,6 +227,40 @@ async def test_a_suggestion_that_is_out_of_date_is_not_applied(tmp_path: Path) -
         with pytest.raises(UsageError, match=r"was made of 0\.5, .* is 0\.8 now"):
             await it.rung.learning.apply(found.id)
         assert await it.rung.ledger.suggestions("applied") == []
+
+
+async def test_the_same_advice_is_given_anew_where_the_settings_have_changed(
+    tmp_path: Path,
+) -> None:
+    async with ladder(tmp_path, learning=learning("advise")) as it:
+        for before, is_new in ((0.8, True), (0.8, False), (0.7, True)):
+            made = change("escalation.checker_confidence", before, 0.9)
+            assert (await it.rung.ledger.suggest(made) is not None) is is_new
+
+
+def test_labels_speak_of_the_work_that_they_were_given_for() -> None:
+    rows = [row(n, "small", has_passed=True) for n in range(60)]
+    by_schema = [{"validator": "schema", "result": "pass"}]
+    forms = [replace(row(n, "small", has_passed=True), verdicts=by_schema) for n in range(60, 110)]
+    wrong = {
+        (form.task_id, 1): LabelRow(task_id=form.task_id, attempt=1, source="ci", verdict="wrong")
+        for form in forms[:30]
+    }
+    gates = gates_of(History([*rows, *forms], wrong))
+    assert gates.of(work_of("standard", ["tests"]), SMALL) == default_gate(["tests"])
+    assert gates.of(work_of("standard", ["schema"]), SMALL) != default_gate(["schema"])
+
+
+async def test_a_shadow_is_the_same_work_as_the_task_that_it_shadows(tmp_path: Path) -> None:
+    settings = learning("advise", shadow_rate=1.0, shadow_model=BIG)
+    async with ladder(tmp_path, big=[WRONG], learning=settings) as it:
+        outcome = await it.rung.execute(add_task(project(tmp_path)))
+        await it.rung.afterwards.close()
+        await it.rung.ledger.flush()
+        history = await it.rung.learning.orders.history()
+        assert outcome.engine == "small"
+        assert {row.engine for row in history.attempts} == {"small", "big"}
+        assert {history.work(row) for row in history.attempts} == {"standard: cmd+syntax"}
 
 
 async def test_a_task_without_an_answer_takes_no_label(tmp_path: Path) -> None:

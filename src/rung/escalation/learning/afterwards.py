@@ -15,13 +15,13 @@ from typing import Any, Protocol
 import msgspec
 
 from rung.config.settings import Settings
-from rung.errors import LedgerError, RungError, UsageError
+from rung.errors import LedgerError, RungError
 from rung.escalation.events import AttemptStarted, Event, OnEvent
 from rung.escalation.learning.learning import Learning
 from rung.escalation.learning.sampling import MORE, audit_rate, is_drawn
 from rung.escalation.task import Outcome, Task
 from rung.ledger.ledger import Ledger
-from rung.ledger.rows import AuditRow, ReviewItem
+from rung.ledger.rows import SHADOW, AuditRow, ReviewItem
 
 
 class Execute(Protocol):
@@ -32,7 +32,8 @@ class Execute(Protocol):
     ) -> Awaitable[Outcome]: ...
 
 
-SHADOW = "shadow"
+# A shadow that has not read the project by then is given up: the caller waits for its answer.
+BEGIN_S = 10.0
 # With this share of outcomes suggestions are thought over anew.
 SUGGEST_RATE = 0.04
 TITLE_LENGTH = 100
@@ -74,10 +75,10 @@ class Afterwards:
         """Let another model do the task, and put on record whether the two agree.
 
         Only free models, and paid ones that the settings allow, as nobody can be asked. Raises
-        UsageError for an outcome that was not accepted: there is nothing to agree with.
+        RungError for an outcome that was not accepted: there is nothing to agree with.
         """
         if outcome.status != "verified":
-            raise UsageError(f"only accepted work is compared, and this is {outcome.status}")
+            raise RungError(f"only accepted work is compared, and this is {outcome.status}")
         again = msgspec.structs.replace(task, chain=(model,), type=outcome.type, at_end="skip")
         details: dict[str, Any] = {
             "model": model,
@@ -133,7 +134,11 @@ class Afterwards:
             self._shadows.add(shadow)
             shadow.add_done_callback(self._shadows.discard)
             shadow.add_done_callback(lambda _: has_begun.set())
-            await has_begun.wait()
+            try:
+                async with asyncio.timeout(BEGIN_S):
+                    await has_begun.wait()
+            except TimeoutError:
+                shadow.cancel()
 
 
 def audit_item(task: Task, outcome: Outcome, rate: float) -> ReviewItem:

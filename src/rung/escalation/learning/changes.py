@@ -25,7 +25,8 @@ def with_changes(settings: Settings, applied: Sequence[SuggestionRow]) -> Settin
 
 def is_fitting(settings: Settings, row: SuggestionRow) -> bool:
     """Whether the settings still have the value that the suggestion would change."""
-    return value_now(settings, row.subject) == row.before.get("value")
+    now = value_now(settings, row.subject)
+    return now is not None and now == row.before.get("value")
 
 
 def value_now(settings: Settings, subject: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -54,20 +54,24 @@ class History:
         shown, usual = kinds_of(judging(row)), self.usual.get(row.task_type or "", ())
         return usual if set(shown) <= set(usual) else shown
 
+    def work(self, row: AttemptRow) -> str:
+        """The kind of work that an attempt was."""
+        return work_of(row.task_type or "", self.kinds(row))
+
     def _own_kinds(self, row: AttemptRow) -> tuple[str, ...] | None:
         """Those of its task, else those that it passed; `None` where neither is on record."""
         if row.task_id in self.checks:
             return kinds_of(self.checks[row.task_id])
         return kinds_of(judging(row)) if row.result == "passed" else None
 
-    def judged(self) -> list[Judged]:
-        """Every attempt that checks could decide."""
-        return [self._judged(row) for row in self.attempts if is_decided(row)]
+    def judged(self, *, by_work: bool = False) -> list[Judged]:
+        """Every attempt that checks could decide, by task type or by kind of work."""
+        return [self._judged(row, by_work) for row in self.attempts if is_decided(row)]
 
-    def _judged(self, row: AttemptRow) -> Judged:
+    def _judged(self, row: AttemptRow, by_work: bool) -> Judged:
         label = self.labels.get((row.task_id, row.n))
         return Judged(
-            task_type=row.task_type or "",
+            task_type=self.work(row) if by_work else row.task_type or "",
             model_class=model_class(row),
             passed={
                 kind_of(v["validator"]): v["result"] == "pass"
@@ -115,23 +119,28 @@ def kind_of(validator: str) -> str:
 
 
 def kinds_of(checks: Iterable[str]) -> tuple[str, ...]:
-    """Their kinds, each once."""
-    return tuple(dict.fromkeys(kind_of(check) for check in checks))
+    """Their kinds, each once, in the order of the alphabet."""
+    return tuple(sorted({kind_of(check) for check in checks}))
 
 
-def checks_of(method: str) -> list[str]:
-    """The checks of a task's record, `syntax+tests:test_a.py`. An argument may hold a `+`, too."""
-    return [part for part in method.split("+") if kind_of(part).isidentifier()]
+def checks_of(method: str, known: Collection[str]) -> list[str]:
+    """The checks of a task's record, `syntax+tests:test_a.py`, of the `known` kinds.
+
+    An argument may hold a `+`, too.
+    """
+    return [part for part in method.split("+") if kind_of(part) in known]
 
 
 def judging(row: AttemptRow) -> list[str]:
     """The checks that said something of an attempt."""
-    return [v["validator"] for v in row.verdicts if v["result"] != "unavailable"]
+    # An answer that could not be used is no check's word.
+    said = [v["validator"] for v in row.verdicts if v["result"] != "unavailable"]
+    return [name for name in said if name != "answer"]
 
 
 def work_of(task_type: str, kinds: Iterable[str]) -> str:
     """The kind of work: `standard: compile+syntax+tests`."""
-    return f"{task_type}: {'+'.join(sorted(kinds))}"
+    return f"{task_type}: {'+'.join(kinds)}"
 
 
 def model_name(row: AttemptRow) -> str:
@@ -160,33 +169,26 @@ def stakes_of(settings: LearningSettings) -> Stakes:
 
 @dataclass(frozen=True)
 class Gates:
-    """How far the checks of each kind of work can be trusted, by the class of the model.
+    """How far the checks of each kind of work can be trusted, by the class of the model."""
 
-    Labels are counted by task type, so they speak of its usual checks only.
-    """
-
-    rates: Mapping[Key, ErrorRates]
+    rates: Mapping[Key, ErrorRates]  # by task type
+    of_work: Mapping[Key, ErrorRates]
     kinds: Mapping[str, Sequence[str]]  # of checks, by work
-    usual: Mapping[str, str]  # the usual work's task type
     classes: Mapping[str, str]  # of models, by name
 
     def of(self, work: str, model: str) -> Gate:
-        default = default_gate(self.kinds.get(work, ()))
-        if work not in self.usual:
-            return default
-        key = Key("all", self.classes.get(model, "unknown"), self.usual[work])
-        return blended(default, self.rates.get(key))
+        key = Key("all", self.classes.get(model, "unknown"), work)
+        return blended(default_gate(self.kinds.get(work, ())), self.of_work.get(key))
 
 
 def gates_of(history: History, planned: Sequence[tuple[str, Sequence[str]]] = ()) -> Gates:
     """Of all work on record, and of `planned` work: task types with the kinds of their checks."""
-    usual = {**dict(planned), **history.usual}
     pairs = {(row.task_type or "", history.kinds(row)) for row in history.attempts}
-    pairs |= {(task_type, tuple(kinds)) for task_type, kinds in [*planned, *usual.items()]}
+    pairs |= {(task_type, tuple(kinds)) for task_type, kinds in planned}
     return Gates(
         rates=error_rates(history.judged()),
+        of_work=error_rates(history.judged(by_work=True)),
         kinds={work_of(*pair): pair[1] for pair in pairs},
-        usual={work_of(task_type, kinds): task_type for task_type, kinds in usual.items()},
         classes={model_name(row): model_class(row) for row in history.attempts},
     )
 
@@ -211,7 +213,7 @@ def _observation(row: AttemptRow, history: History, settings: LearningSettings) 
     waiting_usd = (row.seconds or 0.0) / 3600 * settings.usd_per_hour
     return Observation(
         state=State(
-            work_of(row.task_type or "", history.kinds(row)),
+            history.work(row),
             model_name(row),
             failed=row.failed_rungs or 0,
             nth_try=row.try_on_rung or 1,

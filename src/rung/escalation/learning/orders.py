@@ -23,7 +23,9 @@ from rung.escalation.plan import Plan
 from rung.escalation.policy import Order, next_step
 from rung.escalation.task import TaskType
 from rung.ledger.ledger import Ledger
+from rung.ledger.rows import SHADOW
 from rung.routing.models import RoutedModel
+from rung.validation.registry import known_kinds
 
 # Forgetting leaves the older ones no weight.
 MOST_ATTEMPTS = 5_000
@@ -82,10 +84,15 @@ class Orders:
     async def history(self) -> History:
         """Everything that counts. Raises LedgerError."""
         lessons = await self._ledger.lessons(MOST_ATTEMPTS)
+        kinds = known_kinds()
+        checks = {task_id: checks_of(how, kinds) for task_id, how in lessons.methods.items()}
+        for row in await self._ledger.audit(MOST_ATTEMPTS, SHADOW):
+            if row.task_id in checks and "shadow_task" in row.details:
+                checks[row.details["shadow_task"]] = checks[row.task_id]
         return History(
             lessons.attempts,
             {(label.task_id, label.attempt): label for label in lessons.labels},
-            {task_id: checks_of(method) for task_id, method in lessons.methods.items()},
+            checks,
         )
 
 

@@ -1,4 +1,4 @@
-"""What is believed of each model, by task type and by how much has failed before: pure.
+"""What is believed of each model, by kind of work and by how much has failed before: pure.
 
 A state is (kind of work, model, other models that failed so far, number of this try on the rung).
 Work of a kind has the same task type and the same checks.

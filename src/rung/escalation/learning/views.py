@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from rung.escalation.learning.choice import Ladder
-from rung.escalation.learning.history import Gates, History, is_decided, model_name, work_of
+from rung.escalation.learning.history import Gates, History, is_decided, model_name
 from rung.escalation.learning.index import Prospect
 from rung.escalation.learning.rates import Share, source_of, spend_quantile, wilson
 from rung.escalation.policy import Limits, Next, Tried
@@ -113,7 +113,7 @@ def rung_view(ladder: Ladder, at: int, order: Sequence[int], history: History) -
         for row in history.attempts
         if is_decided(row)
         and model_name(row) == model
-        and work_of(row.task_type or "", history.kinds(row)) == ladder.work
+        and history.work(row) == ladder.work
         and not row.failed_rungs
         and row.try_on_rung in (None, 1)
     ]
