@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rung.config.settings import ClassifySettings
 from rung.errors import ConfigError
 from rung.escalation.classify import classify, complexity_of, own_words
+from rung.escalation.mentions import wanted_text
 from rung.escalation.rulebook import OwnWords, rulebook
 from rung.escalation.signals import Signals
 from rung.escalation.task import TASK_TYPES
@@ -91,8 +92,25 @@ def test_a_reason_names_the_words_it_comes_from() -> None:
 
 
 def test_nothing_to_go_by_is_said_to_be_unsure() -> None:
-    assert classify("it acts up").is_unsure
+    unsure = classify("refactor the utils")
+    assert (unsure.is_unsure, unsure.type) == (True, "standard")
     assert not classify("fix the refund").is_unsure
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Fix the crash.\nDo not touch the login.", "Fix the crash."),
+        ("Next week we change the login. Fix the crash.", "Fix the crash."),
+        ("It crashes:\n```\ncheck(password)\n```\nWhy?", "It crashes: Why?"),
+        ('It crashes:\n  File "login.py", line 3, in x\n    check(password)\n', "It crashes:"),
+        ("Fix   the\n\nlogin.", "Fix   the\n\nlogin."),
+        ("```\ncheck(password)\n```", "```\ncheck(password)\n```"),
+        ("", ""),
+    ],
+)
+def test_the_encoder_reads_what_is_asked_for(text: str, wanted: str) -> None:
+    assert wanted_text(text, rulebook()) == wanted
 
 
 def test_a_users_own_words_and_paths_are_critical() -> None:

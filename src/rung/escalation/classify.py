@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rung.config.settings import ClassifySettings
 from rung.errors import ConfigError
+from rung.escalation.mentions import wanted_text
 from rung.escalation.rule_matches import Match, matches_of, paths_of_areas, request_of
 from rung.escalation.rulebook import NO_WORDS, OWN, TYPE_OF, OwnWords, Rulebook, Step, rulebook
 from rung.escalation.signals import Signals
@@ -54,8 +55,9 @@ def classify(
     `paths` are the files given with the request, `signals` what the repository says of them.
     Where the learned part cannot be loaded the rules decide alone, and the reasons say so.
     """
-    rules, features = read_by_rules(text, paths, rulebook(own))
-    opinion = opinion_of(text, paths, features)
+    book = rulebook(own)
+    rules, features = read_by_rules(text, paths, book)
+    opinion = opinion_of(text, paths, features, wanted_text(text, book))
     kind, reasons, is_unsure = _weighed(rules, opinion)
     return Classification(
         type=kind,

@@ -8,6 +8,7 @@ no repetition can match the same text in two ways.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MAX_HEAD, MAX_TAIL = 6_000, 2_000
@@ -52,8 +53,7 @@ def deliverable_of(text: str) -> Deliverable:
 
     Of a very long text, the beginning and the end are read.
     """
-    cleaned = _CONTROL.sub(" ", _sample(text).replace("\r\n", "\n").replace("\r", "\n"))
-    prose = "\n".join(_prose_lines(cleaned.split("\n")))
+    prose = "\n".join(_prose_lines(_lines(text)))
     quotes = tuple(_QUOTED.findall(prose))
     bare = _QUOTED.sub(' "" ', prose)
     paths = tuple(p for p in _PATH.findall(bare) if "/" in p)
@@ -65,16 +65,28 @@ def deliverable_of(text: str) -> Deliverable:
     )
 
 
+def parts_of(text: str) -> tuple[list[str], bool]:
+    """The sentences of all that is no code and no stack trace; whether there was any of these."""
+    lines = _lines(text)
+    prose = list(_without_code(lines))
+    parts = _SENTENCE.split("\n".join(prose))
+    return [part.strip() for part in parts if part and part.strip()], len(prose) < len(lines)
+
+
+def _lines(text: str) -> list[str]:
+    plain = _sample(text).replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROL.sub(" ", plain).split("\n")
+
+
 def _sample(text: str) -> str:
     if len(text) <= MAX_HEAD + MAX_TAIL:
         return text
     return f"{text[:MAX_HEAD]}\n{text[-MAX_TAIL:]}"
 
 
-def _prose_lines(lines: list[str]) -> list[str]:
-    """The lines without code, traces and template fields that say nothing."""
-    kept: list[str] = []
-    is_code, heading, in_trace = False, "", False
+def _without_code(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without code, traces and boxes of checklists."""
+    is_code, in_trace = False, False
     for line in lines:
         if _FENCE.match(line):
             is_code = not is_code
@@ -90,6 +102,14 @@ def _prose_lines(lines: list[str]) -> list[str]:
             in_trace = False
             continue
         in_trace = in_trace and not line.strip()
+        yield line
+
+
+def _prose_lines(lines: Iterable[str]) -> list[str]:
+    """The lines without code and template fields that say nothing."""
+    kept: list[str] = []
+    heading = ""
+    for line in _without_code(lines):
         if _HEADING.match(line):
             heading = line.strip("#* \t:")
             continue

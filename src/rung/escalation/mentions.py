@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rung.escalation.deliverable import Deliverable
+from rung.escalation.deliverable import Deliverable, parts_of
 from rung.escalation.phrases import Hit, folded, words_of
 from rung.escalation.rulebook import SHAPES, Rulebook
 
@@ -37,6 +37,22 @@ def sentences_of(request: Deliverable, book: Rulebook) -> tuple[list[Sentence], 
             again = hits if wanted == words else list(book.index.hits(wanted))
             kept.append(_sentence(text, plain, wanted, again, book))
     return kept, frozenset(names)
+
+
+def wanted_text(text: str, book: Rulebook) -> str:
+    """The request without code, stack traces, and clauses that take a wish back or put it off.
+
+    As it is where there is nothing of these, or nothing else.
+    """
+    parts, is_cut = parts_of(text)
+    kept: list[str] = []
+    for part in parts:
+        words = words_of(folded(part))
+        wanted = _wanted(words, list(book.index.hits(words)))
+        is_cut = is_cut or len(wanted) < len(words)
+        if wanted or not words:
+            kept.append(part if len(wanted) == len(words) else " ".join(wanted))
+    return " ".join(kept) if is_cut and kept else text
 
 
 def _sentence(

@@ -26,15 +26,21 @@ class Opinion:
     is_sure: bool
 
 
-def opinion_of(text: str, paths: Sequence[str], by_rules: Mapping[str, float]) -> Opinion | str:
-    """What the request looks like, `by_rules` being what the rules found; or why nobody can say."""
+def opinion_of(
+    text: str, paths: Sequence[str], by_rules: Mapping[str, float], wanted: str
+) -> Opinion | str:
+    """What the request looks like, or why nobody can say.
+
+    `by_rules` is what the rules found, `wanted` the text without what it does not ask for. The
+    encoder reads only that: a word like "login" convinces it wherever it stands.
+    """
     model = linear.packaged()
     if isinstance(model, str):
         return model
     scores = model.scores(weighed(by_rules, in_text(text, paths), model.weights))
     reader = encoder.packaged()
     if not isinstance(reader, str):
-        scores = blended(scores, reader.scores(text, paths), model)
+        scores = blended(scores, reader.scores(wanted, paths), model)
     return decided(scores, critical_limit(model, by_rules))
 
 
