@@ -251,6 +251,17 @@ def test_labels_speak_of_the_work_that_they_were_given_for() -> None:
     assert gates.of(work_of("standard", ["schema"]), SMALL) != default_gate(["schema"])
 
 
+async def test_show_counts_the_labels_of_the_usual_work(taught: Ladder) -> None:
+    schema = [{"validator": "schema", "result": "pass"}]
+    other = replace(row(900, "small", has_passed=True), verdicts=schema)
+    label = LabelRow(task_id=other.task_id, attempt=1, source="ci", verdict="wrong")
+    taught.rung.ledger.record(other)
+    taught.rung.ledger.record(label)
+    await taught.rung.ledger.flush()
+    [view] = (await taught.rung.learning.show("standard")).types
+    assert (view.checks, view.source, view.labels) == (("tests",), "measured elsewhere", 0)
+
+
 async def test_a_shadow_is_the_same_work_as_the_task_that_it_shadows(tmp_path: Path) -> None:
     settings = learning("advise", shadow_rate=1.0, shadow_model=BIG)
     async with ladder(tmp_path, big=[WRONG], learning=settings) as it:

@@ -83,7 +83,7 @@ def type_view(
     first = ladder.beliefs.gate_of(ladder.work, names[order[0]]) if order else None
     kinds = tuple(gates.kinds.get(ladder.work, ()))
     labels = sum(
-        rates.labels[0] for key, rates in gates.rates.items() if key[::2] == ("all", task_type)
+        rates.labels[0] for key, rates in gates.of_work.items() if key[::2] == ("all", ladder.work)
     )
     return TypeView(
         task_type=task_type,
