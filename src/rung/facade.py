@@ -266,10 +266,12 @@ class Rung:
     async def budget(self) -> BudgetReport:
         """What was spent today and this month, and what is left. Raises LedgerError."""
         await self.purse.tidy()
+        await self.purse.flush()
         return await budget_report(self.settings, self.ledger, now())
 
     async def stats(self, period: Period) -> StatsReport:
         """What was done in a period, and how well. Raises LedgerError."""
+        await self.purse.flush()
         history = await self.learning.orders.history()
         return await stats_report(self.settings, self.ledger, history, period)
 

@@ -329,3 +329,14 @@ async def test_what_a_killed_command_had_reserved_is_counted_and_on_record(tmp_p
     ledger = Ledger.open(LedgerSettings(), tmp_path / "data")
     assert [row.kind for row in await ledger.audit()] == ["reservation_expired"]
     await ledger.close()
+
+
+@pytest.mark.parametrize("ledger", ["", "off"])
+async def test_a_report_has_what_this_process_used_a_moment_ago(
+    tmp_path: Path, ledger: str
+) -> None:
+    async with ladder(tmp_path, ledger=ledger) as it:
+        completion = await it.rung.ask("two and two?")
+        lines = (await it.rung.budget()).lines
+        used = (completion.usage.tokens_in or 0) + (completion.usage.tokens_out or 0)
+        assert {line.used for line in lines if line.unit == "tokens"} == {used}

@@ -123,6 +123,10 @@ class Purse:
             }
             self.audit("reservation_expired", row.task_id, details)
 
+    async def flush(self) -> None:
+        """Hand over to the ledger what calls of this process used so far."""
+        await self._tally.flush()
+
     async def close(self) -> None:
         """Put on record what is left. A reservation that cannot be closed in time stays open, and
         counts in full once this process is gone.

@@ -62,13 +62,17 @@ class Tally:
             for name in names
         }
 
-    async def close(self) -> None:
-        """Hand everything over that was counted."""
+    async def flush(self) -> None:
+        """Hand everything over that was counted so far."""
         self._flush()
-        if self._reading is not None:
-            self._reading.cancel()
         if self._adding:
             await asyncio.wait(self._adding)
+
+    async def close(self) -> None:
+        """As `flush`, for good."""
+        if self._reading is not None:
+            self._reading.cancel()
+        await self.flush()
 
     def _flush(self) -> None:
         if self._flushing is not None:
